@@ -5,9 +5,18 @@
 //! text -> spanned tree (`tree`) -> raw form by its JSON Schema (`walk`, `raw`) -> plan (`check`).
 //! It must never stop at the first fault, ignore a key, or show a credential.
 
+mod check;
+mod expand;
 mod fault;
 mod load;
+mod mask;
+mod not_built;
 mod plan;
+mod raw;
+mod schema;
+mod source;
+mod tree;
+mod walk;
 
 pub use fault::{Fault, Faults, SnippetLine};
 pub use load::{Env, Format, ProcessEnv, default_path, load, parse};
@@ -16,3 +25,4 @@ pub use plan::{
     KeyPlan, LogFormat, LogLevel, LoggingPlan, Plan, ProviderKind, ProviderPlan, ProxyPlan,
     RoutingPlan, ServerPlan, TlsPlan, Warning,
 };
+pub use schema::schema;

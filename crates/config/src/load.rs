@@ -9,11 +9,20 @@ use std::path::{Path, PathBuf};
 
 use relay_core::secret::SecretDigest;
 
+use serde::Deserialize as _;
+
+use crate::check;
 use crate::fault::{Fault, Faults};
-use crate::plan::Plan;
+use crate::mask::{self, Masks};
+use crate::plan::{Plan, Warning};
+use crate::raw::Raw;
+use crate::schema::Schema;
+use crate::source::{Source, Words};
+use crate::tree;
+use crate::walk::Walk;
 
 /// The largest file that is read.
-pub(crate) const MAX_FILE_BYTES: u64 = 1 << 20;
+const MAX_FILE_BYTES: usize = 1 << 20;
 
 /// Where `${VAR}` is looked up.
 pub trait Env {
@@ -80,6 +89,7 @@ pub fn load(path: &Path, env: &dyn Env) -> Result<Plan, Faults> {
     let text = read(path, &name)?;
     let mut plan = parse(&name, &text, format, env)?;
     plan.source = Some(path.to_owned());
+    plan.warnings.extend(exposed(path));
     Ok(plan)
 }
 
@@ -88,10 +98,45 @@ pub fn load(path: &Path, env: &dyn Env) -> Result<Plan, Faults> {
 /// # Errors
 /// Every fault found, sorted by position.
 pub fn parse(name: &str, text: &str, format: Format, env: &dyn Env) -> Result<Plan, Faults> {
-    let _ = (name, format, env);
-    let mut plan = Plan::transparent();
+    let schema = Schema::new();
+    if text.len() > MAX_FILE_BYTES {
+        let message = "the file is larger than 1 MiB".to_owned();
+        return Err(file_fault(
+            "config::too_large",
+            name,
+            message,
+            "a configuration is smaller",
+        ));
+    }
+    let tree = match tree::read(text, format) {
+        Ok(tree) => tree,
+        Err(syntax) => {
+            let source = Source::blind(name, text, &schema.known);
+            let words = Words {
+                code: syntax.code,
+                message: mask::message(&syntax.message, &schema.known),
+                help: syntax.help,
+                ..Words::default()
+            };
+            let span = syntax.at..syntax.at.saturating_add(1);
+            return Err(Faults::one(source.fault(&span, words)));
+        }
+    };
+    let masks = Masks::of(&tree, &schema.safe, &schema.known);
+    let source = Source::masked(name, text, masks);
+    let mut walk = Walk::new(&source, &schema, env);
+    let value = walk.root(&tree);
+    // The walk has left out whatever does not fit, so this fails only if it has a bug.
+    let mut plan = match Raw::deserialize(value) {
+        Ok(raw) => check::check(raw, &mut walk),
+        Err(_) => {
+            let message = "this configuration cannot be read".to_owned();
+            let help = "this is a bug of cc-relay; please report the file without its keys";
+            return Err(file_fault("config::internal", name, message, help));
+        }
+    };
     plan.digest = digest(text);
-    Ok(plan)
+    Faults::new(walk.faults).map_or(Ok(plan), Err)
 }
 
 /// Returns where the file is looked for: `config.yaml` in `$XDG_CONFIG_HOME/cc-relay` or
@@ -130,7 +175,11 @@ fn read(path: &Path, name: &str) -> Result<String, Faults> {
     };
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES.saturating_add(1))
+    // One byte more than is allowed tells that there is more.
+    let limit = u64::try_from(MAX_FILE_BYTES)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
+    file.take(limit)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
     String::from_utf8(bytes).map_err(|_| {
@@ -142,6 +191,23 @@ fn read(path: &Path, name: &str) -> Result<String, Faults> {
             help,
         )
     })
+}
+
+/// Returns a warning if others than the owner may read the file.
+#[cfg(unix)]
+fn exposed(path: &Path) -> Option<Warning> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    let message = format!("{} is readable by others ({mode:04o})", path.display());
+    (mode & 0o044 != 0).then(|| Warning {
+        message,
+        fix: format!("chmod 600 {}", path.display()),
+    })
+}
+
+#[cfg(not(unix))]
+fn exposed(_path: &Path) -> Option<Warning> {
+    None
 }
 
 fn file_fault(code: &'static str, file: &str, message: String, help: &str) -> Faults {
