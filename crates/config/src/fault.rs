@@ -49,6 +49,8 @@ pub struct SnippetLine {
 #[serde(transparent)]
 pub struct Faults(Vec<Fault>);
 
+/// How wide a line of help may be.
+const HELP_WIDTH: usize = 74;
 const RED: &str = "\u{1b}[1;31m";
 const BLUE: &str = "\u{1b}[1;34m";
 const BOLD: &str = "\u{1b}[1m";
@@ -138,9 +140,24 @@ impl Fault {
             );
             line(format!("{}{reset}", label.trim_end()));
         }
-        for (index, help) in self.help.lines().enumerate() {
+        for (index, help) in wrapped(&self.help).enumerate() {
             let mark = if index == 0 { "=" } else { " " };
             line(format!("{gutter} {blue}{mark}{reset} {help}"));
         }
     }
+}
+
+/// Breaks a text between words so that a line fits a terminal of 80 columns.
+fn wrapped(text: &str) -> impl Iterator<Item = String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.len().saturating_add(word.len()) < HELP_WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.into_iter()
 }

@@ -14,6 +14,7 @@ mod not_built;
 mod plan;
 mod raw;
 mod schema;
+mod show;
 mod source;
 mod tree;
 mod walk;
@@ -26,3 +27,7 @@ pub use plan::{
     RoutingPlan, ServerPlan, TlsPlan, Warning,
 };
 pub use schema::schema;
+pub use show::show;
+
+/// The commented starter that `config init` writes.
+pub const TEMPLATE: &str = include_str!("template.yaml");

@@ -46,6 +46,15 @@ pub(crate) fn looks_secret(word: &str) -> bool {
     word.len() >= 40 || (word.len() >= 20 && (mixed || mixed_case))
 }
 
+/// Tells whether a text is one `${NAME}` and nothing else: it names a credential and holds none.
+fn is_reference(text: &str) -> bool {
+    let name = text
+        .strip_prefix("${")
+        .and_then(|rest| rest.strip_suffix('}'));
+    let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    name.is_some_and(|name| name.chars().all(plain) && !looks_secret(name))
+}
+
 /// Returns a word of the file for use in a message: itself in backticks, or the mask.
 pub(crate) fn word(text: &str) -> String {
     let plain = text.len() <= 64 && !text.chars().any(char::is_control);
@@ -183,6 +192,7 @@ impl Masks {
             | Kind::Float
             | Kind::Date
             | Kind::Text(_) => {
+                let show = show || matches!(&node.kind, Kind::Text(text) if is_reference(text));
                 for span in [&node.span, &node.origin] {
                     self.explained.push(span.clone());
                     if !show {

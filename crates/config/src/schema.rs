@@ -13,7 +13,24 @@ use crate::raw::Raw;
 
 /// Returns the JSON Schema of a configuration file, for editors and other tools.
 pub fn schema() -> Value {
-    schemars::schema_for!(Raw).to_value()
+    let mut schema = schemars::schema_for!(Raw).to_value();
+    drop_null_defaults(&mut schema);
+    schema
+}
+
+/// Takes out `"default": null`: it says only that a key may be left out, and hides the true
+/// default, which the description names.
+fn drop_null_defaults(schema: &mut Value) {
+    match schema {
+        Value::Object(entries) => {
+            if entries.get("default") == Some(&Value::Null) {
+                entries.remove("default");
+            }
+            entries.values_mut().for_each(drop_null_defaults);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_null_defaults),
+        _ => {}
+    }
 }
 
 /// The schema with its names at hand.

@@ -283,7 +283,7 @@ impl<'a> Walk<'a> {
             }
             ("a whole number", Kind::Text(_)) => "write digits alone, without a unit".to_owned(),
             ("true or false", Kind::Text(_)) => "write true or false, without quotes".to_owned(),
-            _ => format!("write {wanted} here; see: cc-relay config init --help"),
+            _ => format!("write {wanted} here, as in example.yaml"),
         };
         let name = if path.is_empty() {
             "the file".to_owned()
@@ -423,8 +423,17 @@ fn leaf(path: &str) -> &str {
 /// Returns the name most like a word, if any is like it at all.
 pub(crate) fn nearest<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let word = word.to_ascii_lowercase().replace('-', "_");
+    let score = |name: &str| {
+        // `api_key` where `key` is meant is near too.
+        let tail = name.len() >= 3 && word.ends_with(&format!("_{name}"));
+        if tail {
+            0.9
+        } else {
+            strsim::jaro_winkler(&word, name)
+        }
+    };
     names
-        .map(|name| (strsim::jaro_winkler(&word, name), name))
+        .map(|name| (score(name), name))
         .filter(|(score, _)| *score > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| name)

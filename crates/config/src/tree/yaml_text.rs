@@ -28,7 +28,7 @@ pub(super) fn read(text: &str) -> Result<Node, SyntaxFault> {
         budget: serde_saphyr::budget! {
             max_depth: MAX_DEPTH,
             flow_nesting_limit: MAX_DEPTH,
-            max_documents: 1,
+            max_documents: 2,
             max_nodes: 20_000,
             max_events: 50_000,
             max_aliases: 1_000,
@@ -80,17 +80,30 @@ fn range(location: Location, text: &str) -> Range<usize> {
 }
 
 fn fault(error: &Error, text: &str) -> SyntaxFault {
+    // The scanner's own errors know line and column alone.
     let at = error
         .location()
-        .map_or(0, |location| range(location, text).start);
-    let error = error.without_snippet();
-    let (code, message, help) = words(error);
+        .map_or(0, |location| offset(text, location));
+    let (code, message, help) = words(error.without_snippet());
     SyntaxFault {
         code,
         message,
         at,
         help: help.to_owned(),
     }
+}
+
+fn offset(text: &str, location: Location) -> usize {
+    let number = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+    let line = number(location.line()).saturating_sub(1);
+    let column = number(location.column()).saturating_sub(1);
+    let before: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
+    let rest = text.get(before..).unwrap_or_default();
+    before.saturating_add(
+        rest.char_indices()
+            .nth(column)
+            .map_or(rest.len(), |(at, _)| at),
+    )
 }
 
 fn words(error: &Error) -> (&'static str, String, &'static str) {
@@ -118,11 +131,20 @@ fn words(error: &Error) -> (&'static str, String, &'static str) {
             "the alias names an anchor that is not there".to_owned(),
             "define it above with `&name`, or quote the value",
         ),
-        other => (
+        Error::RecursiveReferencesRequireWeakTypes { .. } => (
             "config::syntax",
-            format!("not valid YAML: {other}"),
-            "check indentation, quotes and brackets on this line and the one above",
+            "the alias is inside of what it names".to_owned(),
+            "write the value out",
         ),
+        other => {
+            let text = other.to_string();
+            // The place is said by the fault itself.
+            let text = text
+                .rsplit_once(" at line ")
+                .map_or(text.as_str(), |(words, _)| words);
+            let help = "check indentation, quotes and brackets on this line and the one above";
+            ("config::syntax", format!("not valid YAML: {text}"), help)
+        }
     }
 }
 
