@@ -21,6 +21,8 @@ struct Parts {
     line: Option<usize>,
     column: Option<usize>,
     silent: bool,
+    details: Option<String>,
+    faults: Option<Value>,
 }
 
 impl Failure {
@@ -35,6 +37,8 @@ impl Failure {
             line: None,
             column: None,
             silent: false,
+            details: None,
+            faults: None,
         }))
     }
 
@@ -68,6 +72,25 @@ impl Failure {
         self
     }
 
+    /// Adds a text that is shown before the message: the faults of a file.
+    #[must_use]
+    pub fn details(mut self, details: impl Into<String>) -> Self {
+        self.0.details = Some(details.into());
+        self
+    }
+
+    /// Adds the faults of a file for the JSON form.
+    #[must_use]
+    pub fn faults(mut self, faults: Value) -> Self {
+        self.0.faults = Some(faults);
+        self
+    }
+
+    /// Returns the text that is shown before the message.
+    pub fn details_text(&self) -> Option<&str> {
+        self.0.details.as_deref()
+    }
+
     /// Returns the exit code.
     pub fn exit(&self) -> Exit {
         self.0.exit
@@ -98,17 +121,25 @@ impl Failure {
         })
     }
 
-    /// Returns the JSON form: `{"schema":1,"error":{…}}`, unknown as null.
+    /// Returns the JSON form: `{"schema":1,"error":{…}}`, unknown as null. Only a faulty file has
+    /// `faults`.
     pub fn to_json(&self) -> Value {
         let parts = &self.0;
-        json!({"schema": 1, "error": {
+        let mut form = json!({"schema": 1, "error": {
             "code": parts.code,
             "message": parts.message,
             "help": parts.help,
             "file": parts.file,
             "line": parts.line,
             "column": parts.column,
-        }})
+        }});
+        if let (Some(faults), Some(error)) = (
+            &parts.faults,
+            form.get_mut("error").and_then(Value::as_object_mut),
+        ) {
+            error.insert("faults".to_owned(), faults.clone());
+        }
+        form
     }
 }
 

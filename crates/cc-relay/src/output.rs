@@ -138,6 +138,14 @@ impl Output {
         if failure.is_silent() {
             return;
         }
+        if let Some(details) = failure.details_text() {
+            self.note_always(&format!("{details}\n"));
+            self.note_always(&format!("{} {}", paint(BAD, "error:"), failure.message()));
+            if self.json {
+                self.failure_json(failure);
+            }
+            return;
+        }
         let place = failure
             .place()
             .map(|place| format!(" ({place})"))

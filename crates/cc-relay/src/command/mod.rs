@@ -5,6 +5,7 @@
 
 pub mod cc;
 pub mod completions;
+pub mod config;
 pub mod man;
 pub mod status;
 pub mod version;
@@ -68,9 +69,17 @@ pub fn dispatch(context: &mut Context, command: Command) -> Result<Exit, Failure
             CcCommand::Remove(arguments) => cc::remove(context, &arguments),
             CcCommand::Status(arguments) => cc::status(context, &arguments),
         },
-        Command::Serve(_) | Command::Demo(_) | Command::Doctor(_) | Command::Config(_) => Err(
-            Failure::new(Exit::Failed, "not_built", "not available in this version"),
-        ),
+        Command::Config(ConfigCommand::Init(arguments)) => config::init(context, &arguments),
+        Command::Config(ConfigCommand::Validate(arguments)) => {
+            config::validate(context, &arguments)
+        }
+        Command::Config(ConfigCommand::Schema) => config::schema(context),
+        Command::Config(ConfigCommand::Show) => config::show(context),
+        Command::Serve(_) | Command::Demo(_) | Command::Doctor(_) => Err(Failure::new(
+            Exit::Failed,
+            "not_built",
+            "not available in this version",
+        )),
         Command::Completions(arguments) => completions::run(context, &arguments),
         Command::Man(arguments) => man::run(context, &arguments),
         Command::Version => version::run(context),

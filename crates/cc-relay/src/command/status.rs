@@ -10,7 +10,7 @@ use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::StatusArgs;
-use crate::command::{Context, DEFAULT_ADDRESS, block_on};
+use crate::command::{Context, block_on, config};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::http::{GetError, get};
@@ -183,9 +183,9 @@ pub fn run(context: &mut Context, arguments: &StatusArgs) -> Result<Exit, Failur
 }
 
 /// Returns the address to ask: the one named, else the one that the configuration listens on.
-pub fn address(_context: &Context, named: Option<&str>) -> String {
+pub fn address(context: &Context, named: Option<&str>) -> String {
     let named = named.map(|text| text.trim_start_matches("http://").trim_end_matches('/'));
-    named.unwrap_or(DEFAULT_ADDRESS).to_owned()
+    named.map_or_else(|| config::address(context).0, str::to_owned)
 }
 
 fn screen(health: &Health, state: State, authority: &str, ascii: bool) -> Vec<String> {

@@ -112,7 +112,12 @@ fn the_manual_is_one_page_or_one_for_each_command() {
 #[test]
 fn a_closed_pipe_is_no_error() {
     let home = Home::new();
-    for arguments in [&["man"] as &[&str], &["completions", "bash"], &["--help"]] {
+    for arguments in [
+        &["man"] as &[&str],
+        &["completions", "bash"],
+        &["--help"],
+        &["config", "schema"],
+    ] {
         let mut command = home.command(arguments);
         let mut child = command
             .stdout(Stdio::piped())

@@ -11,7 +11,13 @@ const MINE: &str =
 fn backups(home: &Home) -> Vec<String> {
     let names = std::fs::read_dir(home.path(".claude")).unwrap();
     let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name.ends_with(".bak")).collect()
+    names
+        .filter(|name| {
+            std::path::Path::new(name)
+                .extension()
+                .is_some_and(|end| end == "bak")
+        })
+        .collect()
 }
 
 #[test]

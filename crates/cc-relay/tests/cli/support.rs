@@ -6,34 +6,34 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 /// A home folder with a project folder in it.
-pub struct Home {
+pub(crate) struct Home {
     folder: tempfile::TempDir,
 }
 
 impl Home {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("project")).unwrap();
         Self { folder }
     }
 
-    pub fn path(&self, rest: &str) -> PathBuf {
+    pub(crate) fn path(&self, rest: &str) -> PathBuf {
         self.folder.path().canonicalize().unwrap().join(rest)
     }
 
-    pub fn write(&self, rest: &str, text: &str) -> PathBuf {
+    pub(crate) fn write(&self, rest: &str, text: &str) -> PathBuf {
         let path = self.path(rest);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, text).unwrap();
         path
     }
 
-    pub fn read(&self, rest: &str) -> String {
+    pub(crate) fn read(&self, rest: &str) -> String {
         std::fs::read_to_string(self.path(rest)).unwrap()
     }
 
     /// The binary with this home, in the project folder, with nothing else in its environment.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cc-relay"));
         command
             .env_clear()
@@ -47,11 +47,11 @@ impl Home {
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         self.run_with(arguments, &[])
     }
 
-    pub fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+    pub(crate) fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
         let mut command = self.command(arguments);
         Ran::of(
             &command.envs(variables.iter().copied()).output().unwrap(),
@@ -62,10 +62,10 @@ impl Home {
 
 /// What a run gave, with the home folder's name taken out.
 #[derive(Debug)]
-pub struct Ran {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Ran {
@@ -83,21 +83,21 @@ impl Ran {
     }
 
     #[track_caller]
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         let lines: Vec<&str> = self.stdout.lines().collect();
         assert_eq!(lines.len(), 1, "one JSON line: {self:?}");
         serde_json::from_str(lines[0]).unwrap()
     }
 
     #[track_caller]
-    pub fn expect(self, code: i32) -> Self {
+    pub(crate) fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{self:?}");
         self
     }
 }
 
 /// A server that answers every request with one fixed answer; it ends with the test's process.
-pub fn answer(status: &'static str, body: impl Into<String>) -> SocketAddr {
+pub(crate) fn answer(status: &'static str, body: impl Into<String>) -> SocketAddr {
     let body = body.into();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -121,7 +121,7 @@ pub fn answer(status: &'static str, body: impl Into<String>) -> SocketAddr {
 }
 
 /// An address where nothing listens.
-pub fn nobody() -> SocketAddr {
+pub(crate) fn nobody() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

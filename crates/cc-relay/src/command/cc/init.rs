@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::change::{Settings, agreed, apply, declined, show};
 use crate::ask;
 use crate::cli::{CcInitArgs, Scope};
-use crate::command::{Context, status::address};
+use crate::command::{Context, config};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{GOOD, STRONG, paint};
@@ -95,7 +95,10 @@ fn values(
 ) -> Result<Vec<(&'static str, Value)>, Failure> {
     let url = match &arguments.url {
         Some(url) => checked_url(url)?,
-        None => format!("http://{}", address(context, None)),
+        None => match config::address(context) {
+            (address, true) => format!("https://{address}"),
+            (address, false) => format!("http://{address}"),
+        },
     };
     let mut values = vec![(BASE_URL, json!(url)), (TOOL_SEARCH, json!("true"))];
     if arguments.placeholder {
