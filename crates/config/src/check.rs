@@ -161,7 +161,7 @@ impl Check<'_, '_> {
     fn unique(&mut self, seen: &mut BTreeSet<String>, name: &str, path: &str, what: &str) {
         if !seen.insert(name.to_owned()) {
             let shown = crate::mask::word(name);
-            let message = format!("a second {what} is named {shown}");
+            let message = format!("the {what} name {shown} is taken");
             self.fault(
                 path,
                 "config::duplicate_name",

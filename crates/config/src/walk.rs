@@ -104,9 +104,11 @@ impl<'a> Walk<'a> {
         let mut out = Map::new();
         for (key, node) in entries {
             let child = join(path, &key.name);
-            if let Some(row) = refused(&child, node) {
-                let name = child.clone();
-                self.not_built(row, &key.span, name);
+            if let Some(row) = not_built_key(&child) {
+                // An empty section asks for nothing.
+                if row.when == When::Present || !is_empty(node) {
+                    self.not_built(row, &key.span, child);
+                }
                 continue;
             }
             let Some(schema) = keys.get(&key.name) else {
@@ -211,8 +213,11 @@ impl<'a> Walk<'a> {
                     return Some(Value::Bool(flag));
                 }
             }
-            Shape::Section(_) | Shape::Table(_) | Shape::List(_) => {}
-            Shape::Whole { .. } | Shape::Flag => {}
+            Shape::Whole { .. }
+            | Shape::Flag
+            | Shape::Section(_)
+            | Shape::Table(_)
+            | Shape::List(_) => {}
         }
         self.wrong_kind(shape.in_words(), "text", node, path);
         None
@@ -394,17 +399,14 @@ pub(crate) fn anchor(node: &Node) -> Range<usize> {
     }
 }
 
-/// Returns the row that refuses a key whatever its value, if there is one.
-fn refused(path: &str, node: &Node) -> Option<&'static Row> {
-    let empty = match &node.kind {
-        Kind::Null => true,
-        Kind::Map(entries) => entries.is_empty(),
-        _ => false,
-    };
-    not_built::rows(path).find(|row| match row.when {
-        When::Present | When::Filled => row.when == When::Present || !empty,
-        When::Is(_) | When::MoreThanOne => false,
-    })
+/// Returns the row for a key that this version knows and does not read, if it is one.
+fn not_built_key(path: &str) -> Option<&'static Row> {
+    not_built::rows(path).find(|row| matches!(row.when, When::Present | When::Filled))
+}
+
+fn is_empty(node: &Node) -> bool {
+    matches!(&node.kind, Kind::Null)
+        || matches!(&node.kind, Kind::Map(entries) if entries.is_empty())
 }
 
 fn join(path: &str, key: &str) -> String {
