@@ -104,6 +104,7 @@ impl<'a> Walk<'a> {
 
     fn section(&mut self, keys: &Map<String, Value>, entries: &[(Key, Node)], path: &str) -> Value {
         let mut out = Map::new();
+        self.repeated(entries, path);
         for (key, node) in entries {
             let child = join(path, &key.name);
             if let Some(row) = not_built_key(&child) {
@@ -126,6 +127,7 @@ impl<'a> Walk<'a> {
 
     fn table(&mut self, of: &Value, entries: &[(Key, Node)], path: &str) -> Value {
         let mut out = Map::new();
+        self.repeated(entries, path);
         for (key, node) in entries {
             let child = join(path, mask::word(&key.name).trim_matches('`'));
             if let Some(value) = self.value(node, of, &child) {

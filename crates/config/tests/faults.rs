@@ -450,7 +450,6 @@ fn what_cannot_be_read_is_one_fault_with_a_position() {
     let table = [
         ("server: [\n", "config::syntax", 1),
         ("server:\n  a: 1\n a: 2\n", "config::syntax", 3),
-        ("a: 1\na: 2\n", "config::duplicate_key", 2),
         ("a: 1\n---\nb: 2\n", "config::syntax", 3),
         ("a: *b\n", "config::syntax", 1),
         ("a: &b [*b]\n", "config::syntax", 1),
@@ -538,6 +537,68 @@ fn near_names_are_proposed() {
             .iter()
             .any(|fault| fault.label.contains("did you mean"))
     );
+}
+
+#[test]
+fn a_key_in_the_wrong_section_is_sent_home() {
+    let table = [
+        ("allow_bearer: true", "it belongs in `server.auth`"),
+        (
+            "server: {providers: []}",
+            "it belongs at the top of the file",
+        ),
+        ("logging: {base_url: x}", "it belongs in `providers[]`"),
+    ];
+    for (text, label) in table {
+        let found = faults(text);
+        assert!(found.iter().any(|fault| fault.label == label), "{found}");
+    }
+}
+
+#[test]
+fn a_repeated_key_hides_no_other_fault() {
+    let text = "server:\n  workers: 0\n  listen: 127.0.0.1:1\n  listen: nowhere\nserver: {}\n\
+                providers:\n- {name: a, type: anthropic, model_mapping: {a: b, a: c}}\n";
+    let found = faults(text);
+    let codes: Vec<_> = found
+        .iter()
+        .map(|fault| (fault.code, fault.line, fault.column))
+        .collect();
+    let want = [
+        ("config::out_of_range", 2, 12),
+        ("config::duplicate_key", 4, 3),
+        ("config::duplicate_key", 5, 1),
+        ("config::duplicate_key", 7, 52),
+    ];
+    assert_eq!(codes, want, "{found}");
+    // A merge key gives defaults; what stands beside it wins and is no repetition.
+    let merged = "providers:\n- &a {name: a, type: anthropic}\n\
+                  - {<<: *a, name: b, enabled: false}\n";
+    let names: Vec<_> = read(merged)
+        .unwrap()
+        .providers
+        .into_iter()
+        .map(|p| p.name)
+        .collect();
+    assert_eq!(names, ["a", "b"]);
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_line_ends_are_no_matter() {
+    let text = "\u{feff}server:\r\n  timeout_ms: 5\r\nlogging:\r\n  level: wrn\r\n";
+    let found = faults(text);
+    let places: Vec<_> = found
+        .iter()
+        .map(|fault| (fault.code, fault.line, fault.column))
+        .collect();
+    assert_eq!(places, [("config::unknown_value", 4, 10)], "{found}");
+    let toml = "\u{feff}[logging]\r\nlevel = \"wrn\"\r\n";
+    let found = parse("c", toml, Format::Toml, &env()).unwrap_err();
+    let places: Vec<_> = found
+        .iter()
+        .map(|fault| (fault.code, fault.line, fault.column))
+        .collect();
+    assert_eq!(places, [("config::unknown_value", 2, 9)], "{found}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! YAML 1.2 into a [`Node`], by serde-saphyr with a small budget.
 //!
-//! In: text. Out: a tree with byte spans. Only `true` and `false` are booleans, a key may stand
-//! once, and one document is one file. Words of the parser that may quote the text are not kept.
+//! In: text. Out: a tree with byte spans. Only `true` and `false` are booleans, and one
+//! document is one file; a key that stands twice is in the tree twice. Words of the parser that may quote the text are not kept.
 
 use std::fmt;
 use std::ops::Range;
@@ -25,6 +25,8 @@ pub(super) fn read(text: &str) -> Result<Node, SyntaxFault> {
         strict_booleans: true,
         legacy_octal_numbers: false,
         emit_comments: false,
+        // The walk faults a repeated key, so that it hides no other fault.
+        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough,
         budget: serde_saphyr::budget! {
             max_depth: MAX_DEPTH,
             flow_nesting_limit: MAX_DEPTH,
@@ -112,11 +114,6 @@ fn offset(text: &str, location: Location) -> usize {
 )]
 fn words(error: &Error) -> (&'static str, String, &'static str) {
     match error {
-        Error::DuplicateMappingKey { .. } => (
-            "config::duplicate_key",
-            "the key stands twice in this section".to_owned(),
-            "keep one of the two",
-        ),
         Error::MultipleDocuments { .. } => (
             "config::syntax",
             "a second YAML document begins here".to_owned(),

@@ -3,6 +3,7 @@
 //! In: what was found, where, and what would have been right. Out: a fault. Words of the file go
 //! through `mask::word`; what a variable holds is never said.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde_json::{Map, Value};
@@ -79,6 +80,25 @@ impl Walk<'_> {
         self.fault(&anchor(node), words);
     }
 
+    /// Faults every key that stands a second time in its section.
+    pub(super) fn repeated(&mut self, entries: &[(Key, Node)], path: &str) {
+        let mut seen = BTreeSet::new();
+        for (key, _) in entries {
+            if seen.insert(key.name.as_str()) {
+                continue;
+            }
+            let name = mask::word(&key.name);
+            let words = Words {
+                code: "config::duplicate_key",
+                message: format!("{name} stands twice in this section"),
+                path: join(path, name.trim_matches('`')),
+                label: "again".to_owned(),
+                help: "keep one of the two".to_owned(),
+            };
+            self.fault(&key.span, words);
+        }
+    }
+
     pub(super) fn unknown_key(&mut self, key: &Key, keys: &Map<String, Value>, path: &str) {
         let name = mask::word(&key.name);
         let place = if path.is_empty() {
@@ -88,7 +108,11 @@ impl Walk<'_> {
         };
         let label = match nearest(&key.name, keys.keys().map(String::as_str)) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => "not known here".to_owned(),
+            None => match self.schema.home(&key.name) {
+                Some("") => "it belongs at the top of the file".to_owned(),
+                Some(home) => format!("it belongs in `{home}`"),
+                None => "not known here".to_owned(),
+            },
         };
         let mut allowed: Vec<&str> = keys.keys().map(String::as_str).collect();
         allowed.sort_unstable();
