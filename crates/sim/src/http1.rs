@@ -227,6 +227,11 @@ impl Line<'_> {
         bodiless: bool,
     ) -> Result<After, Gone> {
         let mut chunked = false;
+        let after = if keep_alive && !player.then_close() {
+            After::KeepAlive
+        } else {
+            After::Close
+        };
         while let Some(step) = player.next() {
             match step {
                 Step::Head(head) => {
@@ -235,11 +240,7 @@ impl Line<'_> {
                     if bodiless {
                         self.flush().await?;
                         exchange.finish(Outcome::Complete);
-                        return Ok(if keep_alive {
-                            After::KeepAlive
-                        } else {
-                            After::Close
-                        });
+                        return Ok(after);
                     }
                     // A head with a length goes out with its body: one write a JSON answer.
                     if chunked {
@@ -269,11 +270,7 @@ impl Line<'_> {
                     }
                     self.flush().await?;
                     exchange.finish(Outcome::Complete);
-                    return Ok(if keep_alive {
-                        After::KeepAlive
-                    } else {
-                        After::Close
-                    });
+                    return Ok(after);
                 }
                 Step::Reset | Step::Close => {
                     self.flush().await?;

@@ -17,6 +17,7 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::answer::{Connection, Received};
@@ -62,11 +63,19 @@ pub(crate) async fn serve(mut wire: Wire, connection: Connection) {
             // How it ended shows in each exchange.
             _ = &mut serving => return,
             () = control.close.cancelled() => return,
-            () = state.drain.cancelled(), if !draining => {
+            () = retired(&state.drain, &control.retire), if !draining => {
                 draining = true;
                 serving.as_mut().graceful_shutdown();
             }
         }
+    }
+}
+
+/// Returns when the sim or a script wants this connection to end in order.
+async fn retired(drain: &CancellationToken, retire: &CancellationToken) {
+    tokio::select! {
+        () = drain.cancelled() => {}
+        () = retire.cancelled() => {}
     }
 }
 
@@ -250,6 +259,9 @@ impl Body for PlayedBody {
                 Some(Step::Reset) => self.state = self.breaking(true),
                 Some(Step::Close) => self.state = self.breaking(false),
                 Some(Step::End | Step::Head(_)) | None => {
+                    if self.player.then_close() {
+                        self.control.retire.cancel();
+                    }
                     self.finish(Outcome::Complete);
                     self.state = Doing::Ended;
                 }

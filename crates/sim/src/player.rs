@@ -159,6 +159,11 @@ impl Player {
         }
     }
 
+    /// Returns whether the connection is to be closed after the answer.
+    pub(crate) fn then_close(&self) -> bool {
+        self.prepared.script.then_close
+    }
+
     fn plan(&self) -> Option<(Trigger, Action<'_>)> {
         self.prepared.script.fault.as_ref().map(Fault::plan)
     }

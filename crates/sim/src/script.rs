@@ -23,6 +23,7 @@ pub struct Script {
     pub(crate) split: Split,
     pub(crate) encoding: Option<Encoding>,
     pub(crate) fault: Option<Fault>,
+    pub(crate) then_close: bool,
 }
 
 /// The body of an answer, before the request is known.
@@ -54,6 +55,7 @@ impl Script {
             split: Split::default(),
             encoding: None,
             fault: None,
+            then_close: false,
         }
     }
 
@@ -212,6 +214,14 @@ impl Script {
     #[must_use]
     pub fn fault(mut self, fault: Fault) -> Self {
         self.fault = Some(fault);
+        self
+    }
+
+    /// Closes the connection after this answer without having announced it, as a server does with
+    /// idle connections; on HTTP/2 with `GOAWAY`.
+    #[must_use]
+    pub fn then_close(mut self) -> Self {
+        self.then_close = true;
         self
     }
 

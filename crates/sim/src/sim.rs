@@ -22,7 +22,7 @@ use crate::tls;
 use crate::upstream::{State, accept};
 
 /// How long `stop` lets running exchanges end before it kills them.
-const STOP_BOUND: Duration = Duration::from_secs(5);
+const STOP_BOUND: Duration = Duration::from_secs(2);
 
 /// Settings of a sim to be started.
 pub struct SimBuilder {
@@ -290,7 +290,7 @@ impl Sim {
         })
     }
 
-    /// Takes no new request, lets running exchanges end (5 s at most), and returns when all is
+    /// Takes no new request, lets running exchanges end (2 s at most), and returns when all is
     /// closed.
     pub async fn stop(&self) {
         self.state.drain.cancel();

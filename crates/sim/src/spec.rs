@@ -36,6 +36,7 @@ struct Spec {
     split: Option<Split>,
     encoding: Option<Encoding>,
     fault: Option<Fault>,
+    then_close: bool,
     usage: Option<Usage>,
     stop_reason: Option<String>,
     model: Option<String>,
@@ -130,6 +131,9 @@ impl TryFrom<Spec> for Script {
         }
         if let Some(fault) = spec.fault {
             script = script.fault(fault);
+        }
+        if spec.then_close {
+            script = script.then_close();
         }
         Ok(script)
     }

@@ -21,6 +21,8 @@ pub(crate) struct Control {
     reset: AtomicBool,
     /// Asks the connection's task to drop the socket.
     pub(crate) close: CancellationToken,
+    /// Asks the connection's task to say `GOAWAY` and to close when its streams have ended.
+    pub(crate) retire: CancellationToken,
     /// HTTP/2 units (a HEADERS frame, or a byte of DATA) handed to the protocol, and those written
     /// to the socket.
     handed: AtomicU64,

@@ -485,6 +485,62 @@ async fn kill_resets_everything_and_blames_no_client() {
 }
 
 #[tokio::test]
+async fn stop_does_not_wait_for_ever_for_a_stall() {
+    let sim = sim().await;
+    sim.push(Script::text("x").fault(relay_sim::Fault::StallBeforeHead));
+    let mut stream = connect(&sim).await;
+    stream
+        .write_all(post("/v1/messages", STREAM).as_bytes())
+        .await
+        .unwrap();
+    sim.wait_for(|stats| stats.requests == 1, PATIENCE)
+        .await
+        .unwrap();
+    tokio::time::timeout(PATIENCE, sim.stop()).await.unwrap();
+    assert_eq!(sim.requests()[0].outcome(), Outcome::Aborted);
+}
+
+#[tokio::test]
+async fn then_close_ends_the_connection_unannounced() {
+    let sim = sim().await;
+    sim.push(Script::text("last").then_close());
+    let mut stream = connect(&sim).await;
+    stream
+        .write_all(post("/v1/messages", PLAIN).as_bytes())
+        .await
+        .unwrap();
+    let answer = read(&mut stream).await;
+    assert_eq!(
+        (answer.ended, answer.header("connection")),
+        (Ended::Framed, None)
+    );
+    let mut rest = Vec::new();
+    assert_eq!(
+        tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut rest)
+            .await
+            .unwrap(),
+        0
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_http_closes_the_connection() {
+    let sim = sim().await;
+    for request in [
+        "nonsense\r\n\r\n".to_owned(),
+        "GET / HTTP/9\r\n\r\n".to_owned(),
+        "GET / HTTP/1.1\r\nno colon\r\n\r\n".to_owned(),
+        "POST /v1/messages HTTP/1.1\r\ncontent-length: x\r\n\r\n".to_owned(),
+        "POST /v1/messages HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n".to_owned(),
+        format!("GET /{} HTTP/1.1\r\n", "a".repeat(300 << 10)),
+    ] {
+        let answer = send(&sim, &request).await;
+        assert!(answer.ended != Ended::Framed && answer.head.is_empty());
+    }
+    assert_eq!(sim.stats().requests, 0);
+}
+
+#[tokio::test]
 async fn waiting_for_what_never_comes_says_where_it_stands() {
     let sim = sim().await;
     let error = sim
