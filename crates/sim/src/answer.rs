@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::body::ReceivedBody;
 use crate::control;
 use crate::http1::RequestHead;
 use crate::player::{Facts, Player};
+use crate::probe::Probe;
 use crate::record::{End, Exchange, Recorded};
 use crate::script::{Prepared, Script};
 use crate::upstream::State;
@@ -74,15 +74,6 @@ impl Route {
             Self::Unknown
         }
     }
-}
-
-/// The two fields of a Messages body that the sim reads.
-#[derive(Debug, Default, Deserialize)]
-struct Probe {
-    #[serde(default)]
-    stream: bool,
-    #[serde(default)]
-    model: Option<String>,
 }
 
 const DEFAULT_MODEL: &str = "claude-opus-5-5";
@@ -206,7 +197,7 @@ impl Connection {
 }
 
 fn probe(request: &Recorded) -> Probe {
-    let mut probe: Probe = serde_json::from_slice(&request.body).unwrap_or_default();
+    let mut probe = Probe::of(&request.body);
     // The cloud dialects name the stream in the path.
     let path = request.path();
     probe.stream |= path.ends_with(":streamRawPredict");

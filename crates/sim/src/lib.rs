@@ -26,6 +26,7 @@ mod http1;
 mod http2;
 mod player;
 mod preset;
+mod probe;
 mod record;
 mod script;
 mod sim;
