@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use parking_lot::{Mutex, RwLock};
@@ -57,6 +58,8 @@ impl State {
     }
 }
 
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
 /// Accepts until drained or killed.
 pub(crate) async fn accept(state: Arc<State>, listener: TcpListener, tls: Option<TlsAcceptor>) {
     loop {
@@ -65,9 +68,10 @@ pub(crate) async fn accept(state: Arc<State>, listener: TcpListener, tls: Option
             () = state.drain.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        // A failed accept (a client that left in the queue, no descriptors left) is not the end.
+        // A failed accept (a client that left in the queue, no descriptors left) is not the end;
+        // the pause keeps a lasting cause from spinning.
         let Ok((stream, _)) = accepted else {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
         let (held, tls) = (Arc::clone(&state), tls.clone());
