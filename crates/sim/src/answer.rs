@@ -85,8 +85,19 @@ impl Connection {
         Exchange::open(Arc::clone(&self.sim.book), counted)
     }
 
-    /// Records the request and returns its answer.
-    pub(crate) fn answer(&self, received: Received, exchange: &mut Exchange) -> Player {
+    /// Returns the answer that does not wait for the body, if the next script is such.
+    pub(crate) fn early(&self, method: &str, target: &str) -> Option<Arc<Prepared>> {
+        let scripted = Route::of(method, target) == Route::Messages;
+        scripted.then(|| self.sim.early_script()).flatten()
+    }
+
+    /// Records the request and returns its answer, `early` if that was taken already.
+    pub(crate) fn answer(
+        &self,
+        received: Received,
+        early: Option<Arc<Prepared>>,
+        exchange: &mut Exchange,
+    ) -> Player {
         let Received { head, body } = received;
         let route = Route::of(&head.method, &head.target);
         if route == Route::Control {
@@ -118,7 +129,7 @@ impl Connection {
             | Route::Echo
             | Route::Unknown => Probe::default(),
         };
-        let prepared = self.choose(route, &request);
+        let prepared = early.unwrap_or_else(|| self.choose(route, &request));
         // Recorded after the choice, so that whoever sees the request also sees the queue moved.
         exchange.received(&request);
         Player::new(prepared, self.facts(id, probe))

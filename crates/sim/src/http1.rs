@@ -149,15 +149,33 @@ impl Line<'_> {
                 .await?;
         }
         let mut sink = BodySink::for_path(&head.method, &head.target);
-        self.read_body(&head, &mut sink).await?;
-        let keep_alive = head.keeps_alive();
+        let early = connection.early(&head.method, &head.target);
+        let is_early = early.is_some();
+        if !is_early {
+            self.read_body(&head, &mut sink).await?;
+        }
+        let keep_alive = head.keeps_alive() && !is_early;
         let bodiless = head.method == "HEAD";
         let received = Received {
             head,
             body: sink.finish(),
         };
-        let player = connection.answer(received, &mut exchange);
-        self.perform(player, exchange, keep_alive, bodiless).await
+        let player = connection.answer(received, early, &mut exchange);
+        let after = self.perform(player, exchange, keep_alive, bodiless).await?;
+        if is_early && after == After::Close {
+            self.linger().await;
+        }
+        Ok(after)
+    }
+
+    /// Closes this side and throws away what still comes: dropping the socket over unread bytes
+    /// would be a reset, which can take the answer with it.
+    async fn linger(&mut self) {
+        // A failed shutdown means that the client is gone, which the reads show.
+        drop(self.wire.shutdown().await);
+        while self.read_more().await.is_ok() {
+            self.inbox.clear();
+        }
     }
 
     async fn read_body(&mut self, head: &RequestHead, sink: &mut BodySink) -> Result<(), Gone> {

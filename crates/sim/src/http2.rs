@@ -99,7 +99,10 @@ async fn respond(
         headers.push((name.as_str().to_owned(), value.as_bytes().to_vec()));
     }
     let mut sink = BodySink::for_path(&method, &target);
-    while let Some(frame) = incoming.frame().await {
+    let early = connection.early(&method, &target);
+    while early.is_none()
+        && let Some(frame) = incoming.frame().await
+    {
         let data = frame.map_err(|_| ResetStream)?.into_data();
         if let Ok(data) = data {
             sink.push(BytesMut::from(data)).ok_or(ResetStream)?;
@@ -111,13 +114,11 @@ async fn respond(
         version: parts.version,
         headers,
     };
-    let player = connection.answer(
-        Received {
-            head,
-            body: sink.finish(),
-        },
-        &mut exchange,
-    );
+    let received = Received {
+        head,
+        body: sink.finish(),
+    };
+    let player = connection.answer(received, early, &mut exchange);
     head_of(player, exchange, connection).await
 }
 

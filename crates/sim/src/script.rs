@@ -24,6 +24,7 @@ pub struct Script {
     pub(crate) encoding: Option<Encoding>,
     pub(crate) fault: Option<Fault>,
     pub(crate) then_close: bool,
+    pub(crate) before_body: bool,
 }
 
 /// The body of an answer, before the request is known.
@@ -56,6 +57,7 @@ impl Script {
             encoding: None,
             fault: None,
             then_close: false,
+            before_body: false,
         }
     }
 
@@ -222,6 +224,14 @@ impl Script {
     #[must_use]
     pub fn then_close(mut self) -> Self {
         self.then_close = true;
+        self
+    }
+
+    /// Answers when the head has been read and throws the request's body away, as an edge server
+    /// does that refuses an upload; the connection is closed then. The record has no body.
+    #[must_use]
+    pub fn before_body(mut self) -> Self {
+        self.before_body = true;
         self
     }
 

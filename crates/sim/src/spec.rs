@@ -37,6 +37,7 @@ struct Spec {
     encoding: Option<Encoding>,
     fault: Option<Fault>,
     then_close: bool,
+    before_body: bool,
     usage: Option<Usage>,
     stop_reason: Option<String>,
     model: Option<String>,
@@ -134,6 +135,9 @@ impl TryFrom<Spec> for Script {
         }
         if spec.then_close {
             script = script.then_close();
+        }
+        if spec.before_body {
+            script = script.before_body();
         }
         Ok(script)
     }

@@ -52,6 +52,16 @@ impl State {
             .find_map(|router| router(request))
     }
 
+    /// Takes the next script if it wants to answer before the body has been read.
+    pub(crate) fn early_script(&self) -> Option<Arc<Prepared>> {
+        let mut queue = self.queue.lock();
+        match queue.front() {
+            Some(next) if next.script.before_body => queue.pop_front(),
+            Some(_) => None,
+            None => Some(Arc::clone(&self.default.lock())).filter(|next| next.script.before_body),
+        }
+    }
+
     pub(crate) fn next_script(&self) -> Arc<Prepared> {
         let queued = self.queue.lock().pop_front();
         queued.unwrap_or_else(|| Arc::clone(&self.default.lock()))

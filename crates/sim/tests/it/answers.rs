@@ -524,6 +524,44 @@ async fn then_close_ends_the_connection_unannounced() {
 }
 
 #[tokio::test]
+async fn an_answer_before_the_body_closes_the_connection() {
+    let sim = sim().await;
+    sim.push(Script::preset("too_large_413_html").unwrap().before_body());
+    let mut stream = connect(&sim).await;
+    let head = "POST /v1/messages HTTP/1.1\r\nx-api-key: k\r\ncontent-length: 9999999\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let answer = read(&mut stream).await;
+    assert_eq!(
+        (answer.status(), answer.header("connection")),
+        (413, Some("close"))
+    );
+    // What is still on its way is taken without a reset.
+    stream.write_all(&vec![b' '; 1 << 20]).await.unwrap();
+    let mut rest = Vec::new();
+    assert_eq!(
+        tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut rest)
+            .await
+            .unwrap(),
+        0
+    );
+    drop(stream);
+    sim.wait_for(|stats| stats.connections_open == 0, PATIENCE)
+        .await
+        .unwrap();
+    let requests = sim.requests();
+    assert_eq!(
+        (requests[0].outcome(), requests[0].body_bytes),
+        (Outcome::Complete, 0)
+    );
+    // As a default it holds for every request; others wait for their turn in the queue.
+    sim.set_default(Script::text("early").before_body());
+    sim.push(Script::text("late"));
+    assert!(messages(&sim, PLAIN).await.text().contains("late"));
+    assert_eq!(sim.requests()[1].body, PLAIN);
+    assert!(messages(&sim, PLAIN).await.text().contains("early"));
+}
+
+#[tokio::test]
 async fn what_is_no_http_closes_the_connection() {
     let sim = sim().await;
     for request in [

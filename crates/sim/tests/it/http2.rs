@@ -246,6 +246,19 @@ async fn then_close_says_goaway() {
 }
 
 #[tokio::test]
+async fn an_answer_before_the_body_does_not_wait_for_it() {
+    let sim = Sim::builder().start().await.unwrap();
+    let mut client = Client::to(&sim).await;
+    sim.push(Script::preset("too_large_413").unwrap().before_body());
+    assert_eq!(
+        client.post(PLAIN).await.unwrap().status(),
+        StatusCode::PAYLOAD_TOO_LARGE
+    );
+    assert_eq!(sim.requests()[0].body_bytes, 0);
+    assert_eq!(client.post(PLAIN).await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
 async fn uploads_elsewhere_are_hashed_on_http2_too() {
     let sim = Sim::builder().start().await.unwrap();
     let mut client = Client::to(&sim).await;
