@@ -143,15 +143,15 @@ impl Line<'_> {
         connection: &Connection,
     ) -> Result<After, Gone> {
         let mut exchange = connection.open(&head.method, &head.target);
-        if head.says("expect", "100-continue") {
-            self.wire
-                .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
-                .await?;
-        }
         let mut sink = BodySink::for_path(&head.method, &head.target);
         let early = connection.early(&head.method, &head.target);
         let is_early = early.is_some();
         if !is_early {
+            if head.says("expect", "100-continue") {
+                self.outbox
+                    .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+                self.flush().await?;
+            }
             self.read_body(&head, &mut sink).await?;
         }
         let keep_alive = head.keeps_alive() && !is_early;
