@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::body::ReceivedBody;
 use crate::control;
-use crate::http1::RequestHead;
+use crate::head::RequestHead;
 use crate::player::{Facts, Player};
 use crate::probe::Probe;
 use crate::record::{End, Exchange, Recorded};

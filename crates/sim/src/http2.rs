@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::answer::{Connection, Received};
 use crate::body::BodySink;
-use crate::http1::RequestHead;
+use crate::head::RequestHead;
 use crate::player::{Head, Player, Step};
 use crate::record::{Exchange, Outcome};
 use crate::wire::{Control, Wire};

@@ -22,6 +22,7 @@ mod control;
 mod encode;
 mod fault;
 mod grammar;
+mod head;
 mod http1;
 mod http2;
 mod player;
