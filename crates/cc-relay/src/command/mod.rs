@@ -6,6 +6,7 @@
 pub mod cc;
 pub mod completions;
 pub mod config;
+pub mod doctor;
 pub mod man;
 pub mod status;
 pub mod version;
@@ -75,7 +76,8 @@ pub fn dispatch(context: &mut Context, command: Command) -> Result<Exit, Failure
         }
         Command::Config(ConfigCommand::Schema) => config::schema(context),
         Command::Config(ConfigCommand::Show) => config::show(context),
-        Command::Serve(_) | Command::Demo(_) | Command::Doctor(_) => Err(Failure::new(
+        Command::Doctor(arguments) => doctor::run(context, &arguments),
+        Command::Serve(_) | Command::Demo(_) => Err(Failure::new(
             Exit::Failed,
             "not_built",
             "not available in this version",
