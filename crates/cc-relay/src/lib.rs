@@ -4,6 +4,7 @@
 //! stderr, and an exit code of [`exit::Exit`]. Nothing here may print a secret.
 
 pub mod ask;
+pub mod assemble;
 pub mod banner;
 pub mod cli;
 pub mod clock;
@@ -12,7 +13,9 @@ pub mod environment;
 pub mod exit;
 pub mod failure;
 pub mod http;
+pub mod log;
 pub mod output;
+pub mod serve;
 pub mod settings;
 
 use std::process::ExitCode;

@@ -20,7 +20,7 @@ use crate::pool::Sent;
 /// Takes the records of ended requests. It is called on the request's path: it must not wait.
 pub trait RecordSink: Send + Sync {
     /// Takes one record.
-    fn record(&self, record: RequestRecord);
+    fn record(&self, record: Box<RequestRecord>);
 }
 
 /// What has happened since the start.
@@ -243,7 +243,7 @@ impl Exchange {
         if failed && outcome != Outcome::ClientGone {
             counters.failed.fetch_add(1, Ordering::Relaxed);
         }
-        self.shared.sink.record(*record);
+        self.shared.sink.record(record);
     }
 }
 

@@ -8,6 +8,7 @@ pub mod completions;
 pub mod config;
 pub mod doctor;
 pub mod man;
+pub mod serve;
 pub mod status;
 pub mod version;
 
@@ -76,12 +77,11 @@ pub fn dispatch(context: &mut Context, command: Command) -> Result<Exit, Failure
         }
         Command::Config(ConfigCommand::Schema) => config::schema(context),
         Command::Config(ConfigCommand::Show) => config::show(context),
+        Command::Serve(arguments) => serve::run(context, &arguments),
+        Command::Demo(_) => {
+            Err(Failure::new(Exit::Failed, "not_built", "not available in this version"))
+        }
         Command::Doctor(arguments) => doctor::run(context, &arguments),
-        Command::Serve(_) | Command::Demo(_) => Err(Failure::new(
-            Exit::Failed,
-            "not_built",
-            "not available in this version",
-        )),
         Command::Completions(arguments) => completions::run(context, &arguments),
         Command::Man(arguments) => man::run(context, &arguments),
         Command::Version => version::run(context),
