@@ -7,6 +7,15 @@ pub fn now() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }
 
+/// Returns a point in time that only ever grows, to measure how long something took.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the clock"
+)]
+pub fn monotonic() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
 /// Returns a time as a file-name stamp in UTC: `20261122T140211`.
 pub fn stamp(time: jiff::Timestamp) -> String {
     time.strftime("%Y%m%dT%H%M%S").to_string()

@@ -6,6 +6,8 @@
 pub mod cc;
 pub mod completions;
 pub mod config;
+pub mod demo;
+pub mod doctor;
 pub mod man;
 pub mod serve;
 pub mod status;
@@ -77,11 +79,8 @@ pub fn dispatch(context: &mut Context, command: Command) -> Result<Exit, Failure
         Command::Config(ConfigCommand::Schema) => config::schema(context),
         Command::Config(ConfigCommand::Show) => config::show(context),
         Command::Serve(arguments) => serve::run(context, &arguments),
-        Command::Demo(_) | Command::Doctor(_) => Err(Failure::new(
-            Exit::Failed,
-            "not_built",
-            "not available in this version",
-        )),
+        Command::Demo(arguments) => demo::run(context, &arguments),
+        Command::Doctor(arguments) => doctor::run(context, &arguments),
         Command::Completions(arguments) => completions::run(context, &arguments),
         Command::Man(arguments) => man::run(context, &arguments),
         Command::Version => version::run(context),

@@ -13,7 +13,7 @@ use crate::cli::StatusArgs;
 use crate::command::{Context, block_on, config};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::http::{GetError, get};
+use crate::http::get;
 use crate::output::{BAD, COPY, GOOD, STRONG, WARN, paint};
 
 const LIMIT: Duration = Duration::from_secs(5);
@@ -135,13 +135,10 @@ pub async fn ask(authority: &str) -> Result<Health, Failure> {
     let answer = get(authority, "/health", HeaderMap::new(), LIMIT)
         .await
         .map_err(|error| {
-            let reason = match &error {
-                GetError::Connect(cause) => format!("{error}: {cause}"),
-                GetError::Address | GetError::Exchange(_) | GetError::Timeout(_) => {
-                    error.to_string()
-                }
-            };
-            failure(format!("no relay answers at http://{authority}: {reason}"))
+            failure(format!(
+                "no relay answers at http://{authority}: {}",
+                error.chain()
+            ))
         })?;
     let health = serde_json::from_slice::<Health>(&answer.body);
     match health {

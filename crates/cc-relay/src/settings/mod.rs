@@ -16,5 +16,11 @@ pub const BASE_URL: &str = "ANTHROPIC_BASE_URL";
 pub const TOOL_SEARCH: &str = "ENABLE_TOOL_SEARCH";
 /// The variable that holds the client's bearer token.
 pub const AUTH_TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
+/// Variables that send Claude Code to a cloud, whatever the base URL says.
+pub const CLOUDS: [&str; 3] = [
+    "CLAUDE_CODE_USE_BEDROCK",
+    "CLAUDE_CODE_USE_VERTEX",
+    "CLAUDE_CODE_USE_FOUNDRY",
+];
 /// The token that means "no credential of my own".
 pub const PLACEHOLDER: &str = "managed-by-cc-relay";

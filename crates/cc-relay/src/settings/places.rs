@@ -12,7 +12,7 @@ use crate::cli::Scope;
 use crate::environment::Environment;
 use crate::settings::edit::{self, Variables};
 use crate::settings::scope::SCOPES;
-use crate::settings::{AUTH_TOKEN, BASE_URL, TOOL_SEARCH, mask, write};
+use crate::settings::{AUTH_TOKEN, BASE_URL, CLOUDS, TOOL_SEARCH, mask, write};
 
 /// Where Claude Code sends its requests when nothing is set.
 pub const ANTHROPIC: &str = "https://api.anthropic.com";
@@ -30,6 +30,8 @@ pub struct Place {
     pub tool_search: Option<String>,
     /// Whether a token is set.
     pub has_token: bool,
+    /// The first variable that sends Claude Code to a cloud instead.
+    pub cloud: Option<&'static str>,
     /// Why the file could not be read.
     pub fault: Option<String>,
     /// The base URL as it is.
@@ -91,7 +93,17 @@ fn place(
         base_url: raw_url.as_deref().map(mask::url),
         tool_search: value(TOOL_SEARCH),
         has_token: value(AUTH_TOKEN).is_some(),
+        cloud: CLOUDS
+            .into_iter()
+            .find(|name| value(name).is_some_and(|text| is_on(&text))),
         fault,
         raw_url,
     }
+}
+
+fn is_on(text: &str) -> bool {
+    !matches!(
+        text.trim().to_ascii_lowercase().as_str(),
+        "" | "0" | "false" | "no" | "off"
+    )
 }

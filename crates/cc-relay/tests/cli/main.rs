@@ -7,6 +7,10 @@ mod cc;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod status;
 #[cfg(test)]
 mod support;

@@ -1,0 +1,191 @@
+//! `doctor`: looks for everything that could be wrong and says how to mend it.
+//!
+//! In: configuration, settings files, environment, the network. Out: findings, each that is not
+//! good with its fix, and exit 1 when one is an error. The checks run at once, five seconds each.
+//! Nothing is changed and no tokens are spent.
+
+mod local;
+mod remote;
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::cli::DoctorArgs;
+use crate::command::{Context, block_on, config, status};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{BAD, GOOD, WARN, paint};
+
+/// How long one check may take.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Level {
+    Ok,
+    Warning,
+    Error,
+    Skipped,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, Serialize)]
+struct Finding {
+    check: String,
+    level: Level,
+    what: String,
+    fix: Option<String>,
+}
+
+impl Finding {
+    fn ok(check: &str, what: impl Into<String>) -> Self {
+        Self {
+            check: check.to_owned(),
+            level: Level::Ok,
+            what: what.into(),
+            fix: None,
+        }
+    }
+
+    fn warning(check: &str, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        let fix = Some(fix.into());
+        Self {
+            check: check.to_owned(),
+            level: Level::Warning,
+            what: what.into(),
+            fix,
+        }
+    }
+
+    fn error(check: &str, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        let fix = Some(fix.into());
+        Self {
+            check: check.to_owned(),
+            level: Level::Error,
+            what: what.into(),
+            fix,
+        }
+    }
+
+    fn skipped(check: &str, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        let fix = Some(fix.into());
+        Self {
+            check: check.to_owned(),
+            level: Level::Skipped,
+            what: what.into(),
+            fix,
+        }
+    }
+}
+
+/// Runs all checks and prints what they found.
+///
+/// # Errors
+/// When stdout cannot be written; what is wrong with the relay is a finding, not an error here.
+pub fn run(context: &mut Context, arguments: &DoctorArgs) -> Result<Exit, Failure> {
+    let address = status::address(context, arguments.addr.as_deref());
+    let (plan, mut findings) = local::config(context);
+    let places = crate::settings::places::places(&context.env, &context.cwd);
+    let scheme = if config::address(context).1 {
+        "https"
+    } else {
+        "http"
+    };
+    let points_here = local::points_at(&places, &address);
+    let checks = block_on(async {
+        let (relay, providers, claude) = tokio::join!(
+            remote::relay(&address, points_here),
+            remote::providers(plan.as_ref(), &context.env),
+            bounded("claude", remote::claude(&context.env)),
+        );
+        [relay, providers, claude].concat()
+    })?;
+    findings.extend(checks);
+    findings.extend(local::settings(&places, &address, scheme));
+    findings.extend(local::proxies(&context.env));
+    report(context, &findings)
+}
+
+/// Runs a check that has no limit of its own.
+async fn bounded(check: &str, work: impl Future<Output = Vec<Finding>>) -> Vec<Finding> {
+    tokio::time::timeout(LIMIT, work).await.unwrap_or_else(|_| {
+        let what = format!("did not finish within {} s", LIMIT.as_secs());
+        vec![Finding::error(
+            check,
+            what,
+            "run it by hand and see what it waits for",
+        )]
+    })
+}
+
+fn report(context: &mut Context, findings: &[Finding]) -> Result<Exit, Failure> {
+    let count = |level| {
+        findings
+            .iter()
+            .filter(|finding| finding.level == level)
+            .count()
+    };
+    let (ok, warnings) = (count(Level::Ok), count(Level::Warning));
+    let (errors, skipped) = (count(Level::Error), count(Level::Skipped));
+    if context.out.is_json() {
+        let counts = json!({"ok": ok, "warning": warnings, "error": errors, "skipped": skipped});
+        context
+            .out
+            .data(json!({ "findings": findings, "counts": counts }), &[])?;
+    } else {
+        print(context, findings)?;
+        let skipped = if skipped > 0 {
+            format!(", {skipped} skipped")
+        } else {
+            String::new()
+        };
+        context.out.line(&format!(
+            "{} checks: {ok} ok, {}, {}{skipped}. Nothing was changed.",
+            findings.len(),
+            counted(warnings, "warning"),
+            counted(errors, "error"),
+        ))?;
+    }
+    Ok(if errors > 0 { Exit::Failed } else { Exit::Done })
+}
+
+fn print(context: &mut Context, findings: &[Finding]) -> Result<(), Failure> {
+    let ascii = context.env.ascii_only();
+    let width = findings
+        .iter()
+        .map(|finding| finding.check.chars().count())
+        .max()
+        .unwrap_or(0);
+    let mut last = "";
+    for finding in findings {
+        let (sign, plain, style) = match finding.level {
+            Level::Ok => ("✔", "ok", GOOD),
+            Level::Warning => ("▲", "! ", WARN),
+            Level::Error => ("✖", "X ", BAD),
+            Level::Skipped => ("-", "- ", anstyle::Style::new()),
+        };
+        let sign = paint(style, if ascii { plain } else { sign });
+        let title = if finding.check == last {
+            ""
+        } else {
+            finding.check.as_str()
+        };
+        context
+            .out
+            .line(&format!("{title:<width$}   {sign} {}", finding.what))?;
+        if let Some(fix) = &finding.fix {
+            context
+                .out
+                .line(&format!("{:<width$}     fix: {fix}", ""))?;
+        }
+        last = &finding.check;
+    }
+    Ok(())
+}
+
+fn counted(count: usize, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}

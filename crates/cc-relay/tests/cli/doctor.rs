@@ -1,0 +1,239 @@
+//! `doctor` on made-up trouble. Every provider is on loopback: nothing leaves the machine.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::Value;
+
+use crate::support::{Home, answer, nobody};
+
+const KEY: &str = "sk-ant-fake-0123456789-a91f";
+
+/// Writes a private configuration with one provider.
+fn configure(home: &Home, listen: SocketAddr, provider: &str, more: &str) {
+    let text = format!(
+        "server:\n  listen: {listen}\n  auth:\n    api_key: ${{RELAY_KEY:-relay-fake-0123456789}}\nproviders:\n  - name: up\n    type: anthropic\n    base_url: {provider}\n{more}"
+    );
+    let path = home.write(".config/cc-relay/config.yaml", &text);
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+const ONE_KEY: &str = "    keys:\n      - name: main\n        key: ${KEY}\n";
+
+fn of<'a>(json: &'a Value, check: &str) -> Vec<&'a Value> {
+    let findings = json["data"]["findings"].as_array().unwrap().iter();
+    findings
+        .filter(|finding| finding["check"] == check)
+        .collect()
+}
+
+fn claude(home: &Home, script: &str) -> String {
+    let path = home.write("bin/claude", script);
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path.parent().unwrap().display().to_string()
+}
+
+#[test]
+fn all_is_well() {
+    let home = Home::new();
+    let relay = answer("200 OK", r#"{"status":"ok"}"#);
+    let upstream = answer("200 OK", r#"{"data":[]}"#);
+    configure(&home, relay, &format!("http://{upstream}"), ONE_KEY);
+    home.run_with(&["config", "cc", "init", "-y"], &[("KEY", KEY)])
+        .expect(0);
+    let path = claude(&home, "#!/bin/sh\necho '9.9.9 (Claude Code)'\n");
+    let variables = [("KEY", KEY), ("PATH", path.as_str())];
+    let ran = home.run_with(&["doctor"], &variables).expect(0);
+    assert!(
+        !ran.stdout.contains("fix:") && !ran.stdout.contains(KEY),
+        "{}",
+        ran.stdout
+    );
+    for words in [
+        "key main works",
+        "9.9.9 (Claude Code)",
+        "0 warnings, 0 errors",
+        "is the relay's",
+    ] {
+        assert!(ran.stdout.contains(words), "{words}: {}", ran.stdout);
+    }
+}
+
+#[test]
+fn every_trouble_has_a_fix_and_the_exit_code_says_so() {
+    let home = Home::new();
+    let upstream = answer("401 Unauthorized", "{}");
+    configure(&home, nobody(), &format!("http://{upstream}"), ONE_KEY);
+    home.run_with(&["config", "cc", "init", "-y"], &[("KEY", KEY)])
+        .expect(0);
+    home.write(
+        "project/.claude/settings.json",
+        r#"{"env": {"CLAUDE_CODE_USE_BEDROCK": "1"}}"#,
+    );
+    home.write("project/.claude/settings.local.json", "{");
+    let path = claude(&home, "#!/bin/sh\nexit 3\n");
+    let variables = [
+        ("KEY", KEY),
+        ("PATH", path.as_str()),
+        ("HTTP_PROXY", "http://user:hunter2@127.0.0.1:1"),
+    ];
+    let json = home
+        .run_with(&["doctor", "--json"], &variables)
+        .expect(1)
+        .json();
+    let findings = json["data"]["findings"].as_array().unwrap();
+    assert!(!json.to_string().contains("hunter2"), "{json}");
+    for finding in findings.iter().filter(|finding| finding["level"] != "ok") {
+        assert!(finding["fix"].is_string(), "{finding}");
+    }
+    assert_eq!(of(&json, "relay")[0]["level"], "error");
+    assert_eq!(of(&json, "port")[0]["level"], "ok");
+    assert_eq!(of(&json, "up")[0]["level"], "skipped");
+    assert_eq!(of(&json, "proxy")[0]["level"], "warning");
+    assert_eq!(of(&json, "claude")[0]["level"], "warning");
+    assert_eq!(of(&json, "claude code").len(), 3);
+    let ran = home
+        .run_with(&["doctor"], &[("KEY", KEY), ("CC_RELAY_ASCII", "1")])
+        .expect(1);
+    assert!(
+        ran.stdout.contains("key main was refused (401)") && ran.stdout.is_ascii(),
+        "{ran:?}"
+    );
+    assert!(ran.stdout.contains("no `claude` in PATH"), "{ran:?}");
+}
+
+#[test]
+fn a_provider_is_judged_by_its_answer() {
+    let cases = [
+        ("200 OK", ONE_KEY, "ok"),
+        ("403 Forbidden", ONE_KEY, "error"),
+        ("429 Too Many Requests", ONE_KEY, "warning"),
+        ("529 Overloaded", ONE_KEY, "warning"),
+        ("404 Not Found", ONE_KEY, "warning"),
+        ("401 Unauthorized", "", "ok"),
+        ("500 Internal Server Error", "", "warning"),
+    ];
+    for (status, keys, level) in cases {
+        let home = Home::new();
+        let upstream = answer(status, "{}");
+        configure(&home, nobody(), &format!("http://{upstream}"), keys);
+        let json = home.run_with(&["doctor", "--json"], &[("KEY", KEY)]).json();
+        assert_eq!(of(&json, "up")[0]["level"], level, "{status}");
+    }
+    let home = Home::new();
+    configure(&home, nobody(), &format!("http://{}", nobody()), "");
+    let json = home.run(&["doctor", "--json"]).expect(1).json();
+    assert_eq!(of(&json, "up")[0]["level"], "error");
+}
+
+#[test]
+fn a_provider_behind_tls_is_asked_with_its_own_authority() {
+    let home = Home::new();
+    let (address, ca) = tls_upstream();
+    let file = home.write("ca.pem", &ca);
+    configure(
+        &home,
+        nobody(),
+        &format!("https://localhost:{}", address.port()),
+        &format!("    ca_file: {}\n", file.display()),
+    );
+    let json = home.run(&["doctor", "--json"]).json();
+    assert_eq!(of(&json, "up")[0]["level"], "ok", "{json}");
+    configure(
+        &home,
+        nobody(),
+        &format!("https://localhost:{}", address.port()),
+        "",
+    );
+    let json = home.run(&["doctor", "--json"]).expect(1).json();
+    assert!(
+        of(&json, "up")[0]["what"]
+            .as_str()
+            .unwrap()
+            .contains("no TLS connection"),
+        "{json}"
+    );
+}
+
+/// A TLS server that answers 401 to everything, and the certificate to trust.
+fn tls_upstream() -> (SocketAddr, String) {
+    use std::io::{Read as _, Write as _};
+    use std::sync::Arc;
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key.into())
+        .unwrap();
+    let config = Arc::new(config);
+    // On both loopback addresses, since `localhost` may be either.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut tls = rustls::Stream::new(&mut connection, &mut stream);
+            let mut head = [0_u8; 4096];
+            // A client that does not trust the certificate ends here.
+            if tls.read(&mut head).is_ok_and(|count| count > 0) {
+                drop(tls.write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n"));
+            }
+        }
+    });
+    (address, made.cert.pem())
+}
+
+#[test]
+fn a_taken_port_and_a_faulty_file_are_errors() {
+    let home = Home::new();
+    let other = answer("200 OK", "hello");
+    let upstream = answer("401 Unauthorized", "{}");
+    configure(&home, other, &format!("http://{upstream}"), "");
+    let json = home.run(&["doctor", "--json"]).expect(1).json();
+    assert!(
+        of(&json, "port")[0]["what"]
+            .as_str()
+            .unwrap()
+            .contains("another program"),
+        "{json}"
+    );
+    configure(&home, nobody(), "http://127.0.0.1:1", "    enabeld: true\n");
+    let ran = home.run(&["doctor", "--json"]).expect(1);
+    let json = ran.json();
+    let fault = of(&json, "config")[0];
+    assert!(
+        fault["what"].as_str().unwrap().contains("enabeld"),
+        "{fault}"
+    );
+}
+
+#[test]
+fn claude_code_may_point_elsewhere() {
+    let home = Home::new();
+    let upstream = answer("401 Unauthorized", "{}");
+    configure(&home, nobody(), &format!("http://{upstream}"), "");
+    let json = home.run(&["doctor", "--json"]).expect(0).json();
+    assert_eq!(
+        of(&json, "claude code")[0]["fix"],
+        "cc-relay config cc init"
+    );
+    let json = home
+        .run_with(
+            &["doctor", "--json"],
+            &[("ANTHROPIC_BASE_URL", "http://u:hunter2@x:1")],
+        )
+        .expect(1)
+        .json();
+    assert!(!json.to_string().contains("hunter2"), "{json}");
+    assert!(
+        of(&json, "claude code")[0]["fix"]
+            .as_str()
+            .unwrap()
+            .starts_with("unset"),
+        "{json}"
+    );
+}
