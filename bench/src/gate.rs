@@ -83,11 +83,11 @@ mod tests {
     #[test]
     fn cpu_has_slack_and_leftovers_have_none() {
         let mut sheet = Sheet::default();
-        sheet.set(Metric::CpuLarge, Kind::Nginx, 100.0);
         sheet.set(Metric::CpuLarge, Kind::Relay, 124.0);
+        sheet.set_ratio(Metric::CpuLarge, Kind::Nginx, 1.24);
         sheet.set(Metric::Leftover, Kind::Relay, 0.0);
         assert!(failures(&sheet).is_empty());
-        sheet.set(Metric::CpuLarge, Kind::Relay, 126.0);
+        sheet.set_ratio(Metric::CpuLarge, Kind::Nginx, 1.26);
         sheet.set(Metric::Leftover, Kind::Relay, 1.0);
         assert_eq!(failures(&sheet).len(), 2);
     }

@@ -137,7 +137,7 @@ fn run_bench(arguments: &Arguments) -> Result<()> {
         say(&format!("measuring {scenario:?}"))?;
         sheet.absorb(single()?.block_on(plan.run(*scenario))?);
     }
-    let tables = report::markdown(&sheet, &plan.kinds);
+    let tables = report::metrics(&sheet, &plan.kinds) + &report::goals(&sheet);
     writeln!(std::io::stdout(), "{tables}")?;
     let whole = arguments.only.is_empty() && arguments.subjects.is_empty() && !arguments.quick;
     if whole {
@@ -155,7 +155,7 @@ fn run_gate(arguments: &Arguments) -> Result<ExitCode> {
     require_tools()?;
     let mock = Mock::start()?;
     let plan = Plan {
-        rounds: 5,
+        rounds: 9,
         length: 1,
         many_streams: 0,
         drain_seconds: 0,
@@ -168,7 +168,10 @@ fn run_gate(arguments: &Arguments) -> Result<ExitCode> {
     };
     let sheet = single()?.block_on(gate::measure(&plan))?;
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", report::markdown(&sheet, &plan.kinds))?;
+    writeln!(out, "{}", report::metrics(&sheet, &plan.kinds))?;
+    for note in &sheet.notes {
+        writeln!(out, "note: {note}")?;
+    }
     let failures = gate::failures(&sheet);
     for failure in &failures {
         writeln!(out, "gate: {failure}")?;

@@ -13,8 +13,8 @@ use crate::{
 const BEGIN: &str = "<!-- bench:begin -->";
 const END: &str = "<!-- bench:end -->";
 
-/// Returns both tables as Markdown: every metric by subject, then the goals.
-pub(crate) fn markdown(sheet: &Sheet, kinds: &[Kind]) -> String {
+/// Returns every metric by subject as a Markdown table.
+pub(crate) fn metrics(sheet: &Sheet, kinds: &[Kind]) -> String {
     let mut text = String::from("| |");
     for kind in kinds {
         line(&mut text, format_args!(" {} |", kind.name()));
@@ -35,6 +35,12 @@ pub(crate) fn markdown(sheet: &Sheet, kinds: &[Kind]) -> String {
         }
         text.push('\n');
     }
+    text
+}
+
+/// Returns the goals as a Markdown table, and the notes; nothing where nothing was judged.
+pub(crate) fn goals(sheet: &Sheet) -> String {
+    let mut text = String::new();
     let verdicts = sheet.verdicts();
     if !verdicts.is_empty() {
         text.push_str("\n| cc-relay | goal | reached | |\n|---|---|--:|---|\n");
@@ -117,7 +123,7 @@ mod tests {
     fn a_missed_goal_is_said_plainly() {
         let mut sheet = Sheet::default();
         sheet.set(Metric::ColdStart, Kind::Relay, 12.0);
-        let text = markdown(&sheet, &[Kind::Relay]);
+        let text = goals(&sheet);
         assert!(
             text.contains("| cold start (ms) | ≤ 10.0 | 12.0 | **missed** |"),
             "{text}"

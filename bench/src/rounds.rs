@@ -65,7 +65,34 @@ fn medians(rounds: &[&Round]) -> Sheet {
     for ((metric, kind), values) in values {
         sheet.set(metric, kind, median(values));
     }
+    for ((metric, other), ratios) in ratios(rounds) {
+        sheet.set_ratio(metric, other, median(ratios));
+    }
     sheet
+}
+
+/// Returns cc-relay's ratios to the others, each within one round: the machine drifts between
+/// rounds, and that drift must not enter a ratio.
+fn ratios(rounds: &[&Round]) -> BTreeMap<(Metric, Kind), Vec<f64>> {
+    let mut ratios: BTreeMap<(Metric, Kind), Vec<f64>> = BTreeMap::new();
+    for round in rounds {
+        for (metric, _, own) in round
+            .cells
+            .iter()
+            .filter(|(_, kind, _)| *kind == Kind::Relay)
+        {
+            for (_, other, value) in round.cells.iter().filter(|(of, _, _)| of == metric) {
+                // Below a microsecond nothing was added: such a denominator says nothing.
+                if *other != Kind::Relay && *value >= 1.0 {
+                    ratios
+                        .entry((*metric, *other))
+                        .or_default()
+                        .push(own / value);
+                }
+            }
+        }
+    }
+    ratios
 }
 
 #[cfg(test)]
@@ -85,5 +112,21 @@ mod tests {
         let sheet = medians(&steady(&rounds));
         let found = sheet.get(Metric::CpuSmall, Kind::Relay).unwrap();
         assert!((found - 11.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_ratio_is_taken_within_a_round() {
+        let pair = |own, other| Round {
+            direct: 1.0,
+            cells: vec![
+                (Metric::CpuLarge, Kind::Relay, own),
+                (Metric::CpuLarge, Kind::Nginx, other),
+            ],
+        };
+        // The machine was three times slower in the second round; the ratio was 1.5 in each.
+        let rounds = [pair(15.0, 10.0), pair(45.0, 30.0), pair(16.5, 11.0)];
+        let sheet = medians(&rounds.iter().collect::<Vec<_>>());
+        let verdict = sheet.verdicts()[0];
+        assert!((verdict.reached - 1.5).abs() < 1e-9);
     }
 }

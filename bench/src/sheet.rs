@@ -134,6 +134,7 @@ impl Metric {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sheet {
     cells: BTreeMap<(Metric, Kind), f64>,
+    ratios: BTreeMap<(Metric, Kind), f64>,
     /// Remarks that a reader of the numbers must know.
     pub(crate) notes: Vec<String>,
 }
@@ -163,6 +164,11 @@ impl Sheet {
         self.cells.insert((metric, kind), value);
     }
 
+    /// Sets the ratio of cc-relay to another subject.
+    pub(crate) fn set_ratio(&mut self, metric: Metric, other: Kind, ratio: f64) {
+        self.ratios.insert((metric, other), ratio);
+    }
+
     /// Returns a value that was measured.
     pub(crate) fn get(&self, metric: Metric, kind: Kind) -> Option<f64> {
         self.cells.get(&(metric, kind)).copied()
@@ -171,6 +177,7 @@ impl Sheet {
     /// Takes over everything that another sheet holds.
     pub(crate) fn absorb(&mut self, other: Self) {
         self.cells.extend(other.cells);
+        self.ratios.extend(other.ratios);
         self.notes.extend(other.notes);
     }
 
@@ -183,11 +190,7 @@ impl Sheet {
             };
             let reached = match goal {
                 Goal::AtMost(_) => Some(own),
-                // Below a microsecond nothing was added: such a denominator says nothing.
-                Goal::Times(_, other) => self
-                    .get(metric, other)
-                    .filter(|value| *value >= 1.0)
-                    .map(|value| own / value),
+                Goal::Times(_, other) => self.ratios.get(&(metric, other)).copied(),
             };
             verdicts.extend(reached.map(|reached| Verdict {
                 metric,
@@ -250,7 +253,7 @@ mod tests {
         let mut sheet = Sheet::default();
         sheet.set(Metric::CpuLarge, Kind::Relay, 50.0);
         assert!(sheet.verdicts().is_empty());
-        sheet.set(Metric::CpuLarge, Kind::Nginx, 40.0);
+        sheet.set_ratio(Metric::CpuLarge, Kind::Nginx, 1.2);
         sheet.set(Metric::Leftover, Kind::Relay, 1.0);
         let verdicts = sheet.verdicts();
         assert_eq!(verdicts.len(), 2);
