@@ -121,8 +121,8 @@ fn run_bench(arguments: &Arguments) -> Result<()> {
     };
     let mock = Mock::start()?;
     let plan = Plan {
-        rounds: if arguments.quick { 3 } else { 7 },
-        length: if arguments.quick { 1 } else { 3 },
+        rounds: if arguments.quick { 3 } else { 5 },
+        length: if arguments.quick { 1 } else { 2 },
         many_streams: if arguments.quick { 0 } else { many_streams()? },
         drain_seconds: if arguments.quick { 5 } else { 60 },
         starts: if arguments.quick { 5 } else { 20 },
