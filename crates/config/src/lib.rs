@@ -1,1 +1,33 @@
-//! (skeleton)
+//! Configuration of cc-relay: a file becomes a checked [`Plan`], or a list of every fault in it.
+//!
+//! In: YAML or TOML text and an [`Env`] for `${VAR}`. Out: a [`Plan`], typed and ready to
+//! assemble, or [`Faults`], each with file, line, column, path, caret and help. The way is
+//! text -> spanned tree (`tree`) -> raw form by its JSON Schema (`walk`, `raw`) -> plan (`check`).
+//! It must never stop at the first fault, ignore a key, or show a credential.
+
+mod check;
+mod expand;
+mod fault;
+mod load;
+mod mask;
+mod not_built;
+mod plan;
+mod raw;
+mod schema;
+mod show;
+mod source;
+mod tree;
+mod walk;
+
+pub use fault::{Fault, Faults, SnippetLine};
+pub use load::{Env, Format, ProcessEnv, default_path, load, parse};
+pub use plan::{
+    ANTHROPIC_BASE_URL, AuthPlan, ClientKey, CredentialHeader, DebugPlan, FilePlan, HttpVersion,
+    KeyPlan, LogFormat, LogLevel, LoggingPlan, Plan, ProviderKind, ProviderPlan, ProxyPlan,
+    RoutingPlan, ServerPlan, TlsPlan, Warning,
+};
+pub use schema::schema;
+pub use show::show;
+
+/// The commented starter that `config init` writes.
+pub const TEMPLATE: &str = include_str!("template.yaml");

@@ -3,4 +3,14 @@
 //! Everything here is pure. There is no I/O, no clock and no randomness: the present time and any
 //! seed are arguments, so each decision can be tested by a table.
 
+pub mod credential;
+pub mod error;
+pub mod headers;
+pub mod provider;
+pub mod record;
+pub mod request;
+pub mod scan;
 pub mod secret;
+pub mod snapshot;
+pub mod sse;
+pub mod usage;

@@ -1,1 +1,7 @@
-//! (skeleton)
+//! The dialects of cc-relay's upstreams: pure edits of headers and bodies.
+//!
+//! In: an inbound request. Out: the same request as an upstream wants it. Nothing here does I/O,
+//! reads a clock, or parses a body into a tree: a body is edited by splicing bytes, or not at all.
+
+pub mod compatible;
+pub mod splice;

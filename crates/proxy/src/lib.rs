@@ -1,1 +1,29 @@
-//! (skeleton)
+//! The path of a request, one file a stage: accept, serve, route, authorize, buffer, choose,
+//! dispatch, emit, finish; `relay` is their order.
+//!
+//! All I/O on the request's path is here, and nothing here knows a config file or the name of a
+//! provider.
+
+mod accept;
+mod authorize;
+mod body;
+mod buffer;
+mod choose;
+pub mod clock;
+mod connect;
+mod dispatch;
+mod emit;
+mod finish;
+mod local;
+mod observe;
+mod pool;
+mod relay;
+mod route;
+mod serve;
+mod tls;
+mod worker;
+
+pub use accept::{Server, ServerOptions};
+pub use connect::{ConnectError, Connector, ConnectorOptions, HttpVersion, ProxyChoice};
+pub use finish::{Counters, ExhibitOptions, RecordSink};
+pub use tls::{ServerTlsError, server_config};

@@ -1,1 +1,42 @@
-//! (skeleton)
+//! A scriptable upstream in the shape of Anthropic's API: the independent witness of cc-relay's
+//! tests. In: scripts that say what to answer and how to fail; out: a server on loopback and a
+//! record of what it was asked. Must never share code with what it tests.
+//!
+//! ```
+//! # async fn example() -> anyhow::Result<()> {
+//! use relay_sim::{Fault, Script, Sim};
+//!
+//! let sim = Sim::builder().start().await?;
+//! sim.push(Script::preset("rate_limited").unwrap_or_else(|| Script::text("no such preset")));
+//! sim.push(Script::text("a broken answer").fault(Fault::ResetAfterEvents(3)));
+//! // ... send requests to sim.base_url(), then look at sim.requests() and sim.stats().
+//! sim.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod answer;
+mod body;
+mod clock;
+mod control;
+mod encode;
+mod fault;
+mod grammar;
+mod http1;
+mod http2;
+mod player;
+mod preset;
+mod record;
+mod script;
+mod sim;
+mod spec;
+mod tls;
+mod upstream;
+mod wire;
+
+pub use encode::{Encoding, Split, UnknownSplit};
+pub use fault::{Fault, UnknownFault};
+pub use grammar::{Block, Usage};
+pub use record::{Outcome, Recorded, Stats};
+pub use script::Script;
+pub use sim::{Sim, SimBuilder, WaitTimeout};

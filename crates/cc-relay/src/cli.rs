@@ -1,0 +1,407 @@
+//! The command line: what may be typed, with its help texts and examples.
+//!
+//! In: arguments and their `CC_RELAY_*` twins. Out: a [`Cli`]. No flag carries a secret: a
+//! credential is named by its environment variable, because arguments are visible to every process.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A proxy between Claude Code and your Anthropic upstreams: every byte as it was sent
+#[derive(Debug, Parser)]
+#[command(name = "cc-relay", version, max_term_width = 100, after_help = ROOT_EXAMPLES)]
+#[command(propagate_version = false, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Configuration file [default: ~/.config/cc-relay/config.yaml]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "CC_RELAY_CONFIG"
+    )]
+    #[arg(hide_env = true)]
+    pub config: Option<PathBuf>,
+    /// Answer with one JSON object on stdout
+    #[arg(long, global = true, env = "CC_RELAY_JSON", hide_env = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub json: bool,
+    /// Colour: auto, always or never; auto follows `NO_COLOR`, `CLICOLOR_FORCE` and the terminal
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
+    #[arg(env = "CC_RELAY_COLOR", hide_env = true)]
+    pub color: Color,
+    /// Print errors only
+    #[arg(short, long, global = true, env = "CC_RELAY_QUIET", hide_env = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub quiet: bool,
+    /// Print reasons too
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Never ask; a missing answer is an error that names the flag
+    #[arg(long, global = true, env = "CC_RELAY_NO_INPUT", hide_env = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub no_input: bool,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// As the environment and the terminal say.
+    Auto,
+    /// Always, also into a pipe.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Color {
+    /// Makes this the choice of the whole process.
+    pub fn apply(self) {
+        match self {
+            Self::Auto => anstream::ColorChoice::Auto,
+            Self::Always => anstream::ColorChoice::Always,
+            Self::Never => anstream::ColorChoice::Never,
+        }
+        .write_global();
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the relay
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(ServeArgs),
+    /// Show it working: made-up upstreams, real streams, no account, nothing written
+    #[command(after_help = DEMO_EXAMPLES)]
+    Demo(DemoArgs),
+    /// Tell how the running relay is doing
+    #[command(after_help = STATUS_EXAMPLES)]
+    Status(StatusArgs),
+    /// Make, check and show the configuration; point Claude Code at the relay
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Look for everything that could be wrong and say how to mend it
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArgs),
+    /// Print a completion script for a shell
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one page for each command
+    #[command(after_help = MAN_EXAMPLES)]
+    Man(ManArgs),
+    /// Print the version
+    Version,
+}
+
+/// Flags of `serve`.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// Address to listen on instead of the one in the file; port 0 takes a free one
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        env = "CC_RELAY_LISTEN",
+        hide_env = true
+    )]
+    pub listen: Option<SocketAddr>,
+}
+
+/// Flags of `demo`.
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    /// Stop after this time, for example 30s or 2m; otherwise at ctrl-c
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    #[arg(env = "CC_RELAY_FOR", hide_env = true)]
+    pub duration: Option<Duration>,
+    /// Address of the relay; port 0 takes a free one
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
+    #[arg(env = "CC_RELAY_LISTEN", hide_env = true)]
+    pub listen: SocketAddr,
+}
+
+/// Flags of `status`.
+#[derive(Debug, Clone, Args)]
+pub struct StatusArgs {
+    /// Address of the relay [default: the one in the configuration, or 127.0.0.1:8787]
+    #[arg(long, value_name = "HOST:PORT", env = "CC_RELAY_ADDR", hide_env = true)]
+    pub addr: Option<String>,
+}
+
+/// Flags of `doctor`.
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArgs {
+    /// Address of the relay [default: the one in the configuration, or 127.0.0.1:8787]
+    #[arg(long, value_name = "HOST:PORT", env = "CC_RELAY_ADDR", hide_env = true)]
+    pub addr: Option<String>,
+}
+
+/// The commands under `config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Write a commented configuration file
+    #[command(after_help = INIT_EXAMPLES)]
+    Init(InitArgs),
+    /// Check a configuration file and report every fault at once
+    #[command(after_help = VALIDATE_EXAMPLES)]
+    Validate(ValidateArgs),
+    /// Print the JSON Schema of the configuration
+    Schema,
+    /// Print the configuration in effect, secrets masked
+    Show,
+    /// Point Claude Code at the relay, undo it, or look
+    #[command(subcommand)]
+    Cc(CcCommand),
+}
+
+/// Flags of `config init`.
+#[derive(Debug, Clone, Args)]
+pub struct InitArgs {
+    /// Ask nothing and take what was found
+    #[arg(short, long, env = "CC_RELAY_YES", hide_env = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub yes: bool,
+    /// Replace an existing file; the old one is kept as a .bak
+    #[arg(long)]
+    pub force: bool,
+    /// Format of the file: yaml or toml
+    #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
+    pub format: Option<ConfigFormat>,
+    /// File to write [default: the configuration file]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// Format of a configuration file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ConfigFormat {
+    /// YAML.
+    Yaml,
+    /// TOML.
+    Toml,
+}
+
+/// Flags of `config validate`.
+#[derive(Debug, Clone, Args)]
+pub struct ValidateArgs {
+    /// File to check [default: the configuration file]
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// The commands under `config cc`.
+#[derive(Debug, Subcommand)]
+pub enum CcCommand {
+    /// Point Claude Code at the relay
+    #[command(after_help = CC_EXAMPLES)]
+    Init(CcInitArgs),
+    /// Undo `config cc init`
+    Remove(CcRemoveArgs),
+    /// Tell where Claude Code sends its requests, and which setting decides
+    Status(CcStatusArgs),
+}
+
+/// Which of Claude Code's settings files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Scope {
+    /// ~/.claude/settings.json: every project of yours.
+    User,
+    /// .claude/settings.json: shared with everybody through git.
+    Project,
+    /// .claude/settings.local.json: this folder, yours alone.
+    Local,
+}
+
+/// Flags that `config cc init` and `config cc remove` share.
+#[derive(Debug, Clone, Args)]
+pub struct CcChangeArgs {
+    /// Which settings file
+    #[arg(long, value_enum, default_value = "user")]
+    pub scope: Scope,
+    /// Write without asking
+    #[arg(short, long, env = "CC_RELAY_YES", hide_env = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub yes: bool,
+    /// Show the change and write nothing
+    #[arg(long, env = "CC_RELAY_DRY_RUN", hide_env = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub dry_run: bool,
+}
+
+/// Flags of `config cc init`.
+#[derive(Debug, Clone, Args)]
+pub struct CcInitArgs {
+    /// Shared flags.
+    #[command(flatten)]
+    pub change: CcChangeArgs,
+    /// Address of the relay [default: the one in the configuration, or the usual one]
+    #[arg(long, env = "CC_RELAY_URL", hide_env = true)]
+    pub url: Option<String>,
+    /// Write the relay's client key too, taken from this environment variable
+    #[arg(long, value_name = "ENV_NAME", conflicts_with = "placeholder")]
+    pub token: Option<String>,
+    /// Write a token that means "no credential of my own": the relay's keys are used, not a login
+    #[arg(long)]
+    pub placeholder: bool,
+    /// Replace values that cc-relay did not write, without asking about each
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Flags of `config cc remove`.
+#[derive(Debug, Clone, Args)]
+pub struct CcRemoveArgs {
+    /// Shared flags.
+    #[command(flatten)]
+    pub change: CcChangeArgs,
+}
+
+/// Flags of `config cc status`.
+#[derive(Debug, Clone, Args)]
+pub struct CcStatusArgs {
+    /// Only this settings file
+    #[arg(long, value_enum)]
+    pub scope: Option<Scope>,
+}
+
+/// Flags of `completions`.
+#[derive(Debug, Clone, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// Flags of `man`.
+#[derive(Debug, Clone, Args)]
+pub struct ManArgs {
+    /// Write one page for each command into this folder
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// Reads a time such as `500ms`, `30s`, `2m`, `1h`; a bare number is seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let fault = || format!("`{text}` is not a time; write for example 30s, 2m or 1h");
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(digits).ok_or_else(fault)?;
+    let number: u64 = number.parse().map_err(|_| fault())?;
+    let millis = match unit {
+        "ms" => 1,
+        "" | "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(fault()),
+    };
+    number
+        .checked_mul(millis)
+        .map(Duration::from_millis)
+        .ok_or_else(fault)
+}
+
+const ROOT_EXAMPLES: &str = "\
+Examples:
+  cc-relay serve                 run it; no configuration file is needed
+  cc-relay config cc init        point Claude Code at it   (undo: config cc remove)
+  cc-relay demo                  see it work, without an account
+  cc-relay doctor                find out what is wrong
+
+Every flag has a twin in the environment: --listen is CC_RELAY_LISTEN.
+Exit codes: 0 done, 1 failed, 2 usage, 3 degraded, 4 no provider, 69 relay not reachable,
+73 cannot write, 75 try later, 78 configuration not valid.";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  cc-relay serve
+  cc-relay serve --listen 127.0.0.1:0
+  cc-relay serve -c /etc/cc-relay/config.yaml";
+
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  cc-relay demo
+  cc-relay demo --for 30s";
+
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  cc-relay status
+  cc-relay status --addr 127.0.0.1:9000
+  cc-relay status --json | jq .data.state
+
+Exit codes: 0 healthy, 3 degraded or draining, 4 no usable provider, 69 not reachable.";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  cc-relay doctor
+  cc-relay doctor --json
+
+Nothing is changed and no tokens are spent. Exit code 1 when an error was found.";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  cc-relay completions bash > ~/.local/share/bash-completion/completions/cc-relay
+  cc-relay completions zsh > \"${fpath[1]}/_cc-relay\"
+  cc-relay completions fish > ~/.config/fish/completions/cc-relay.fish";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  cc-relay man | man -l -
+  cc-relay man --out ~/.local/share/man/man1";
+
+const INIT_EXAMPLES: &str = "\
+Examples:
+  cc-relay config init
+  cc-relay config init --yes --format toml
+  cc-relay config init -o ./relay.yaml";
+
+const VALIDATE_EXAMPLES: &str = "\
+Examples:
+  cc-relay config validate
+  cc-relay config validate ./relay.yaml --json";
+
+const CC_EXAMPLES: &str = "\
+Examples:
+  cc-relay config cc init
+  cc-relay config cc init --scope local --url http://127.0.0.1:9000
+  cc-relay config cc init --dry-run
+  RELAY_KEY=… cc-relay config cc init --token RELAY_KEY
+
+Your login stays as it is unless --token or --placeholder is given.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_tree_is_sound() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("30"), Ok(Duration::from_secs(30)));
+        assert_eq!(duration("2m"), Ok(Duration::from_mins(2)));
+        assert_eq!(duration("1h"), Ok(Duration::from_hours(1)));
+        for wrong in ["", "s", "1d", "-1s", "1.5s", "99999999999999999999s", "ä"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

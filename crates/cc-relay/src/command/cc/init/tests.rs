@@ -1,0 +1,142 @@
+//! Questions and answers of `config cc init`, with a made-up terminal.
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::*;
+use crate::ask::Ask;
+use crate::cli::CcChangeArgs;
+use crate::environment::Environment;
+use crate::output::Output;
+
+/// Answers one after the other, then the end of input.
+struct Answers(VecDeque<&'static str>);
+
+impl Ask for Answers {
+    fn interactive(&self) -> bool {
+        true
+    }
+
+    fn line(&mut self) -> std::io::Result<Option<String>> {
+        Ok(self.0.pop_front().map(str::to_owned))
+    }
+}
+
+#[derive(Clone, Default)]
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink {
+    fn text(&self) -> String {
+        let bytes = self.0.lock().clone();
+        anstream::adapter::strip_str(&String::from_utf8(bytes).unwrap()).to_string()
+    }
+}
+
+fn arguments() -> CcInitArgs {
+    CcInitArgs {
+        change: CcChangeArgs {
+            scope: Scope::User,
+            yes: false,
+            dry_run: false,
+        },
+        url: None,
+        token: None,
+        placeholder: false,
+        force: false,
+    }
+}
+
+fn asked(home: &Path, answers: &[&'static str]) -> (Result<Exit, Failure>, String) {
+    let sink = Sink::default();
+    let mut context = Context {
+        env: Environment::from([("HOME", home.to_str().unwrap())]),
+        cwd: home.to_owned(),
+        config: None,
+        out: Output::new(
+            Box::new(sink.clone()),
+            Box::new(sink.clone()),
+            false,
+            false,
+            0,
+        ),
+        ask: Box::new(Answers(answers.iter().copied().collect())),
+    };
+    (run(&mut context, &arguments()), sink.text())
+}
+
+fn settings(home: &Path, text: &str) -> std::path::PathBuf {
+    let path = home.join(".claude/settings.json");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+const OTHER: &str =
+    r#"{"env": {"ANTHROPIC_BASE_URL": "http://other:1", "ENABLE_TOOL_SEARCH": "auto"}}"#;
+
+#[test]
+fn enter_writes_and_no_or_the_end_of_input_does_not() {
+    for (answers, written) in [
+        (&[""][..], true),
+        (&["what", "Y"], true),
+        (&["n"], false),
+        (&[], false),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let path = settings(home.path(), "{}\n");
+        let (result, shown) = asked(home.path(), answers);
+        assert!(shown.contains("Write this? [Y/n]"), "{shown}");
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap() != "{}\n",
+            written,
+            "{answers:?}"
+        );
+        assert_eq!(
+            result.unwrap_or_else(|failure| failure.exit()),
+            if written { Exit::Done } else { Exit::Failed }
+        );
+    }
+}
+
+#[test]
+fn another_address_is_asked_about_and_kept_by_default() {
+    let home = tempfile::tempdir().unwrap();
+    let path = settings(home.path(), OTHER);
+    let (result, shown) = asked(home.path(), &[""]);
+    assert_eq!(result.unwrap_err().exit(), Exit::Failed);
+    assert!(
+        shown.contains(
+            "which cc-relay did not write. Replace it by \"http://127.0.0.1:8787\"? [y/N]"
+        ),
+        "{shown}"
+    );
+    assert_eq!(std::fs::read_to_string(path).unwrap(), OTHER);
+}
+
+#[test]
+fn each_line_is_asked_about_alone() {
+    let home = tempfile::tempdir().unwrap();
+    let path = settings(home.path(), OTHER);
+    let (result, _) = asked(home.path(), &["y", "n", "y"]);
+    result.unwrap();
+    let text = std::fs::read_to_string(path).unwrap();
+    assert_eq!(
+        text,
+        OTHER.replace("http://other:1", "http://127.0.0.1:8787")
+    );
+}

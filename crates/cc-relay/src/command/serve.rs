@@ -1,0 +1,125 @@
+//! `serve`: runs the relay until it is told to stop.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use relay_config::{KeyPlan, Plan, ProviderPlan};
+use relay_proxy::Server;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::banner::{self, Banner};
+use crate::cli::ServeArgs;
+use crate::command::{Context, config};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::log::Log;
+use crate::serve::{VERSION, start};
+
+/// Runs `serve`.
+///
+/// # Errors
+/// Whatever keeps the relay from starting. Once it runs, it ends well.
+pub fn run(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Failure> {
+    let mut plan = config::load(context)?;
+    if let Some(listen) = arguments.listen {
+        plan.server.listen = listen;
+    }
+    let log = Log::open(&plan.logging)
+        .map_err(|error| Failure::new(Exit::CannotWrite, "log", format!("log file: {error}")))?;
+    let server = start(&plan, log.sink())?;
+    if let Err(error) = log.subscribe() {
+        context
+            .out
+            .note(&format!("the relay's own events are not logged: {error}"));
+    }
+    say_hello(context, &plan, &server);
+    let stopped = super::block_on(until_told_to_stop())?;
+    stopped.map_err(|error| {
+        Failure::new(
+            Exit::Failed,
+            "signals",
+            format!("cannot wait for signals: {error}"),
+        )
+    })?;
+    let drain = plan.server.drain_timeout;
+    info!(drain_s = drain.as_secs(), "relay.stop");
+    let cut_off = server.stop(drain);
+    if cut_off > 0 {
+        warn!(
+            requests = cut_off,
+            "cut off: still running at the end of server.drain_timeout_ms"
+        );
+    }
+    log.close();
+    Ok(Exit::Done)
+}
+
+/// Waits for SIGTERM or SIGINT. A second one ends the process at once, as the default does.
+async fn until_told_to_stop() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+fn say_hello(context: &Context, plan: &Plan, server: &Server) {
+    let scheme = if plan.server.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let url = format!("{scheme}://{}", server.address());
+    for warning in &plan.warnings {
+        warn!(fix = %warning.fix, "{}", warning.message);
+    }
+    let source = plan.source.as_ref().map(|path| context.env.show_path(path));
+    info!(version = VERSION, %url, config = source.as_deref().unwrap_or("none"), digest = %plan.digest, "relay.start");
+    if !std::io::stderr().is_terminal() {
+        return;
+    }
+    let banner = Banner {
+        version: VERSION.to_owned(),
+        config: source.map(|path| (path, plan.digest.clone())),
+        url,
+        providers: plan.providers.iter().map(provider).collect(),
+        warnings: plan.warnings.iter().map(warning).collect(),
+        claude_settings: None,
+        ascii: context.env.ascii_only(),
+    };
+    let mut stderr = anstream::stderr().lock();
+    // Nobody is left to tell that standard error is closed.
+    drop(stderr.write_all(banner.render(true).as_bytes()));
+}
+
+fn warning(warning: &relay_config::Warning) -> banner::Warning {
+    banner::Warning {
+        message: warning.message.clone(),
+        fix: warning.fix.clone(),
+    }
+}
+
+fn provider(plan: &ProviderPlan) -> banner::Provider {
+    let shown = |key: &KeyPlan| match key.secret.last_four() {
+        Some(last) => format!("{} …{last}", key.name),
+        None => key.name.clone(),
+    };
+    let keys: Vec<String> = plan.keys.iter().map(shown).collect();
+    let credentials = match keys.len() {
+        0 => "credentials: whatever the client sends".to_owned(),
+        1 => format!("1 key   {}", keys.join(", ")),
+        count => format!("{count} keys  {}", keys.join(", ")),
+    };
+    let models = plan
+        .model_mapping
+        .iter()
+        .map(|(from, to)| format!("{from} → {to}"));
+    banner::Provider {
+        name: plan.name.clone(),
+        credentials,
+        models: models.collect::<Vec<_>>().join(", "),
+        enabled: plan.enabled,
+    }
+}

@@ -1,0 +1,344 @@
+//! `status`: how the running relay is doing.
+//!
+//! In: the relay's address. Out: one screen or JSON, and an exit code for scripts: 0 healthy,
+//! 3 degraded or draining, 4 no usable provider, 69 not reachable. It asks `/health` once and
+//! changes nothing.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use serde::{Deserialize, Serialize};
+
+use crate::cli::StatusArgs;
+use crate::command::{Context, block_on, config};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::http::{GetError, get};
+use crate::output::{BAD, COPY, GOOD, STRONG, WARN, paint};
+
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// What `/health` answers. Every field may be missing: the relay may be another version.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(default)]
+pub struct Health {
+    /// `ok` or `draining`.
+    pub status: Option<String>,
+    /// The relay's version.
+    pub version: Option<String>,
+    /// Seconds since the start.
+    pub uptime_s: Option<f64>,
+    /// The first hex digits of the configuration's digest.
+    pub config: Option<String>,
+    /// Requests under way.
+    pub live: Option<u64>,
+    /// Requests since the start.
+    pub requests: Option<u64>,
+    /// Of these, failed ones.
+    pub failed: Option<u64>,
+    /// The upstreams.
+    pub upstreams: Vec<Upstream>,
+}
+
+/// One upstream in `/health`.
+#[derive(Debug, Default, Clone, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Upstream {
+    /// Its name.
+    pub name: Option<String>,
+    /// Its address.
+    pub url: Option<String>,
+    /// `up`, `slow`, `probing`, `open`, `cooling`, `off` or a word of a later version.
+    pub state: Option<String>,
+}
+
+/// How the relay is, as one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Everything works.
+    Healthy,
+    /// It serves, with something amiss.
+    Degraded,
+    /// It finishes what it has and takes nothing more.
+    Draining,
+    /// No provider is usable.
+    Down,
+}
+
+impl State {
+    /// Returns the exit code that says so.
+    pub fn exit(self) -> Exit {
+        match self {
+            Self::Healthy => Exit::Done,
+            Self::Degraded | Self::Draining => Exit::Degraded,
+            Self::Down => Exit::NoProvider,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Draining => "draining",
+            Self::Down => "down, no usable provider",
+        }
+    }
+}
+
+impl Health {
+    /// Judges the whole from its parts. An upstream that is `off` is off on purpose: it makes
+    /// nothing worse, and cannot serve either.
+    pub fn state(&self) -> State {
+        let on: Vec<&str> = self
+            .upstreams
+            .iter()
+            .map(Upstream::word)
+            .filter(|s| *s != "off")
+            .collect();
+        let broken = on
+            .iter()
+            .filter(|state| matches!(**state, "open" | "down" | "bad"))
+            .count();
+        if !self.upstreams.is_empty() && broken == on.len() {
+            return State::Down;
+        }
+        match self.status.as_deref() {
+            Some("draining") => State::Draining,
+            None | Some("ok")
+                if on
+                    .iter()
+                    .all(|state| matches!(*state, "up" | "ok" | "idle" | "-")) =>
+            {
+                State::Healthy
+            }
+            _ => State::Degraded,
+        }
+    }
+}
+
+impl Upstream {
+    fn word(&self) -> &str {
+        self.state.as_deref().unwrap_or("-")
+    }
+}
+
+/// Asks the relay at `authority` for its health.
+///
+/// # Errors
+/// When there is no answer, or one that is not the relay's.
+pub async fn ask(authority: &str) -> Result<Health, Failure> {
+    let failure = |message: String| {
+        Failure::new(Exit::Unreachable, "unreachable", message)
+            .help("start it: cc-relay serve; or name another address: --addr HOST:PORT")
+    };
+    let answer = get(authority, "/health", HeaderMap::new(), LIMIT)
+        .await
+        .map_err(|error| {
+            let reason = match &error {
+                GetError::Connect(cause) => format!("{error}: {cause}"),
+                GetError::Address | GetError::Exchange(_) | GetError::Timeout(_) => {
+                    error.to_string()
+                }
+            };
+            failure(format!("no relay answers at http://{authority}: {reason}"))
+        })?;
+    let health = serde_json::from_slice::<Health>(&answer.body);
+    match health {
+        Ok(health) if health.status.is_some() => Ok(health),
+        Ok(_) | Err(_) => Err(failure(format!(
+            "something else answers at http://{authority} (status {}): it is not cc-relay",
+            answer.status.as_u16()
+        ))),
+    }
+}
+
+/// Prints how the relay is doing.
+///
+/// # Errors
+/// Exit 69 when no relay answers.
+pub fn run(context: &mut Context, arguments: &StatusArgs) -> Result<Exit, Failure> {
+    let authority = address(context, arguments.addr.as_deref());
+    let health = block_on(ask(&authority))??;
+    let state = health.state();
+    if context.out.is_json() {
+        let data = serde_json::json!({
+            "state": state,
+            "url": format!("http://{authority}"),
+            "version": health.version,
+            "uptime_ms": health.uptime_s.map(|seconds| (seconds * 1000.0).round()),
+            "config": health.config,
+            "live": health.live,
+            "requests": health.requests,
+            "failed": health.failed,
+            "upstreams": health.upstreams,
+        });
+        context.out.data(data, &[])?;
+    } else {
+        for line in screen(&health, state, &authority, context.env.ascii_only()) {
+            context.out.line(&line)?;
+        }
+    }
+    Ok(state.exit())
+}
+
+/// Returns the address to ask: the one named, else the one that the configuration listens on.
+pub fn address(context: &Context, named: Option<&str>) -> String {
+    let named = named.map(|text| text.trim_start_matches("http://").trim_end_matches('/'));
+    named.map_or_else(|| config::address(context).0, str::to_owned)
+}
+
+fn screen(health: &Health, state: State, authority: &str, ascii: bool) -> Vec<String> {
+    let (symbol, plain, style) = match state {
+        State::Healthy => ("●", "*", GOOD),
+        State::Degraded => ("▲", "!", WARN),
+        State::Draining => ("◐", "~", WARN),
+        State::Down => ("✖", "X", BAD),
+    };
+    let symbol = if ascii { plain } else { symbol };
+    let mut head = format!(
+        "{}   http://{authority}",
+        paint(style, &format!("{symbol} {}", state.word()))
+    );
+    if let Some(seconds) = health.uptime_s {
+        head = format!("{head}   up {}", uptime(seconds));
+    }
+    if let Some(config) = health.config.as_deref().filter(|text| !text.is_empty()) {
+        head = format!("{head}   config {config}");
+    }
+    if let Some(version) = &health.version {
+        head = format!("{head}   {version}");
+    }
+    let mut lines = vec![head];
+    let counts = [
+        (health.live, "live"),
+        (health.requests, "requests"),
+        (health.failed, "failed"),
+    ];
+    let counts: Vec<String> = counts
+        .iter()
+        .filter_map(|(count, word)| Some(format!("{} {word}", (*count)?)))
+        .collect();
+    if !counts.is_empty() {
+        lines.push(format!("  {}", counts.join("   ")));
+    }
+    let width = health
+        .upstreams
+        .iter()
+        .filter_map(|u| u.name.as_deref())
+        .map(str::len)
+        .max();
+    for upstream in &health.upstreams {
+        let name = upstream.name.as_deref().unwrap_or("-");
+        let state = upstream_state(upstream.word(), ascii);
+        let url = upstream.url.as_deref().unwrap_or("-");
+        lines.push(format!(
+            "  {name:<width$}   {state}   {url}",
+            width = width.unwrap_or(1)
+        ));
+    }
+    if state != State::Healthy {
+        lines.push(format!(
+            "  {} {}",
+            paint(STRONG, "More:"),
+            paint(COPY, "cc-relay doctor")
+        ));
+    }
+    lines
+}
+
+fn upstream_state(word: &str, ascii: bool) -> String {
+    let (symbol, plain, style) = match word {
+        "up" | "ok" | "idle" => ("●", "*", GOOD),
+        "slow" | "degraded" => ("▲", "!", WARN),
+        "probing" => ("◐", "~", WARN),
+        "cooling" => ("◷", "~", WARN),
+        "open" | "down" | "bad" => ("✖", "X", BAD),
+        _ => ("○", "o", anstyle::Style::new()),
+    };
+    paint(
+        style,
+        &format!("{} {word:<7}", if ascii { plain } else { symbol }),
+    )
+}
+
+/// Returns a length of time as people say it: `12s`, `7m03s`, `3h12m`, `4d07h`.
+pub fn uptime(seconds: f64) -> String {
+    let whole = Duration::try_from_secs_f64(seconds)
+        .unwrap_or_default()
+        .as_secs();
+    let (minutes, hours, days) = (whole / 60, whole / 3600, whole / 86_400);
+    match whole {
+        0..60 => format!("{whole}s"),
+        60..3600 => format!("{minutes}m{:02}s", whole % 60),
+        3600..86_400 => format!("{hours}h{:02}m", minutes % 60),
+        _ => format!("{days}d{:02}h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn health(json: &str) -> Health {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn the_whole_is_judged_from_its_parts() {
+        let cases = [
+            (r#"{"status":"ok"}"#, State::Healthy),
+            (
+                r#"{"status":"ok","upstreams":[{"name":"a","state":"up"}]}"#,
+                State::Healthy,
+            ),
+            (
+                r#"{"status":"ok","upstreams":[{"state":"up"},{"state":"off"}]}"#,
+                State::Healthy,
+            ),
+            (
+                r#"{"status":"ok","upstreams":[{"state":"up"},{"state":"open"}]}"#,
+                State::Degraded,
+            ),
+            (
+                r#"{"status":"ok","upstreams":[{"state":"slow"}]}"#,
+                State::Degraded,
+            ),
+            (
+                r#"{"status":"ok","upstreams":[{"state":"open"}]}"#,
+                State::Down,
+            ),
+            (
+                r#"{"status":"ok","upstreams":[{"state":"off"}]}"#,
+                State::Down,
+            ),
+            (
+                r#"{"status":"draining","upstreams":[{"state":"up"}]}"#,
+                State::Draining,
+            ),
+            (r#"{"status":"strange"}"#, State::Degraded),
+            (
+                r#"{"status":"ok","later":1,"upstreams":[{"name":"a","more":{}}]}"#,
+                State::Healthy,
+            ),
+        ];
+        for (json, expected) in cases {
+            assert_eq!(health(json).state(), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn times_read_well() {
+        let cases = [
+            (0.0, "0s"),
+            (59.9, "59s"),
+            (423.0, "7m03s"),
+            (11_520.0, "3h12m"),
+            (370_800.0, "4d07h"),
+            (-1.0, "0s"),
+        ];
+        for (seconds, text) in cases {
+            assert_eq!(uptime(seconds), text);
+        }
+    }
+}

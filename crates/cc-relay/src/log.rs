@@ -1,0 +1,229 @@
+//! The log: one line a request at its end, and the relay's own events.
+//!
+//! In: records and events, from the request's path. Out: lines on standard error and in a file. It
+//! must never make a request wait: the queue is bounded, and a line that does not fit is dropped and
+//! counted. One thread writes, in batches, so that a busy relay wakes it some forty times a second
+//! and not once a request.
+
+mod event;
+mod file;
+mod line;
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use relay_config::{LogFormat, LogLevel, LoggingPlan};
+use relay_core::record::RequestRecord;
+use relay_proxy::{RecordSink, clock};
+
+use event::Event;
+use file::RotatingFile;
+
+/// Lines that wait to be written at most.
+const QUEUE: usize = 8192;
+
+/// How long lines may gather before they are written.
+const BATCH: Duration = Duration::from_millis(25);
+
+/// Something to be written.
+enum Entry {
+    Record(Box<RequestRecord>),
+    Event(Event),
+}
+
+/// Where lines come in. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Inlet {
+    queue: SyncSender<Entry>,
+    dropped: Arc<AtomicU64>,
+    level: LogLevel,
+}
+
+impl Inlet {
+    fn push(&self, entry: Entry) {
+        match self.queue.try_send(entry) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl RecordSink for Inlet {
+    fn record(&self, record: Box<RequestRecord>) {
+        if line::level(&record) <= self.level {
+            self.push(Entry::Record(record));
+        }
+    }
+}
+
+/// A running log. Dropped, it writes what it has and ends.
+#[derive(Debug)]
+pub struct Log {
+    inlet: Option<Inlet>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Log {
+    /// Opens the log.
+    ///
+    /// # Errors
+    /// If the file cannot be opened or the thread cannot be made.
+    pub fn open(plan: &LoggingPlan) -> io::Result<Self> {
+        let file = plan.file.as_ref().map(RotatingFile::open).transpose()?;
+        let terminal = io::stderr().is_terminal();
+        let json = match plan.format {
+            LogFormat::Json => true,
+            LogFormat::Pretty => false,
+            LogFormat::Auto => !terminal,
+        };
+        let (queue, entries) = sync_channel(QUEUE);
+        let dropped = Arc::new(AtomicU64::new(0));
+        let inlet = Inlet {
+            queue,
+            dropped: Arc::clone(&dropped),
+            level: plan.level,
+        };
+        let writer = Writer {
+            json,
+            file,
+            dropped,
+            told: 0,
+            buffer: Vec::new(),
+        };
+        let thread = std::thread::Builder::new().name("log".to_owned());
+        let writer = thread.spawn(move || writer.run(&entries))?;
+        Ok(Self {
+            inlet: Some(inlet),
+            writer: Some(writer),
+        })
+    }
+
+    /// Returns where records go in.
+    pub fn sink(&self) -> Arc<dyn RecordSink> {
+        match &self.inlet {
+            Some(inlet) => Arc::new(inlet.clone()),
+            None => Arc::new(Nowhere),
+        }
+    }
+
+    /// Sends the events of this process to this log.
+    ///
+    /// # Errors
+    /// If another subscriber is in place already.
+    pub fn subscribe(&self) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
+        match &self.inlet {
+            Some(inlet) => event::subscribe(inlet.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes what has gathered and ends. Inlets that are still held elsewhere then lead nowhere.
+    pub fn close(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        let (Some(inlet), Some(writer)) = (self.inlet.take(), self.writer.take()) else {
+            return;
+        };
+        // A full queue is being emptied: this waits for its place.
+        if inlet.queue.send(Entry::Event(Event::last())).is_ok() && writer.join().is_err() {
+            report("the log's thread panicked");
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A sink for what nobody asked for.
+#[derive(Debug)]
+pub struct Nowhere;
+
+impl RecordSink for Nowhere {
+    fn record(&self, _: Box<RequestRecord>) {}
+}
+
+/// The writing end.
+struct Writer {
+    json: bool,
+    file: Option<RotatingFile>,
+    dropped: Arc<AtomicU64>,
+    /// Dropped lines that were told of.
+    told: u64,
+    buffer: Vec<u8>,
+}
+
+impl Writer {
+    fn run(mut self, entries: &Receiver<Entry>) {
+        while let Ok(first) = entries.recv() {
+            let mut last = self.take(first);
+            while let Ok(entry) = entries.try_recv() {
+                last |= self.take(entry);
+                if self.buffer.len() > 256 * 1024 {
+                    self.write();
+                }
+            }
+            self.tell_dropped();
+            self.write();
+            if last {
+                return;
+            }
+            // Lines that come meanwhile wait here instead of waking this thread one by one.
+            std::thread::sleep(BATCH);
+        }
+    }
+
+    /// Puts a line into the buffer; tells whether it is the sign to end.
+    fn take(&mut self, entry: Entry) -> bool {
+        match entry {
+            Entry::Record(record) if self.json => line::json(&record, &mut self.buffer),
+            Entry::Record(record) => line::pretty(&record, &mut self.buffer),
+            Entry::Event(event) if event.is_last() => return true,
+            Entry::Event(event) => event.write(self.json, &mut self.buffer),
+        }
+        false
+    }
+
+    fn tell_dropped(&mut self) {
+        let dropped = self.dropped.load(Ordering::Relaxed);
+        if dropped > self.told {
+            let event = Event::dropped(clock::unix(), dropped.saturating_sub(self.told));
+            event.write(self.json, &mut self.buffer);
+            self.told = dropped;
+        }
+    }
+
+    fn write(&mut self) {
+        if self.buffer.is_empty() {
+            return;
+        }
+        if let Some(file) = &mut self.file
+            && let Err(error) = file.write(&self.buffer)
+        {
+            report(&format!("log file: {error}; going on without it"));
+            self.file = None;
+        }
+        // Nobody is left to tell that standard error is closed.
+        drop(io::stderr().lock().write_all(&self.buffer));
+        self.buffer.clear();
+    }
+}
+
+/// Says what the log itself cannot say.
+#[expect(clippy::print_stderr, reason = "the log is what failed")]
+fn report(text: &str) {
+    eprintln!("cc-relay: {text}");
+}
+
+#[cfg(test)]
+mod tests;

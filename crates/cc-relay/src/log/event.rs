@@ -1,0 +1,156 @@
+//! The relay's own events, as `tracing` hands them over.
+
+use std::fmt;
+use std::time::Duration;
+
+use relay_config::LogLevel;
+use relay_proxy::clock;
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
+
+use super::line::timestamp;
+use super::{Entry, Inlet};
+
+/// One event.
+#[derive(Debug)]
+pub(super) struct Event {
+    unix: Duration,
+    level: &'static str,
+    message: String,
+    fields: Map<String, Value>,
+}
+
+impl Event {
+    /// The sign to end; it is not written.
+    pub(super) fn last() -> Self {
+        Self::new(Duration::ZERO, "", String::new())
+    }
+
+    pub(super) fn is_last(&self) -> bool {
+        self.level.is_empty()
+    }
+
+    /// Says that lines were dropped.
+    pub(super) fn dropped(unix: Duration, lines: u64) -> Self {
+        let mut event = Self::new(
+            unix,
+            "WARN",
+            "log lines dropped: the queue was full".to_owned(),
+        );
+        event.fields.insert("lines".to_owned(), lines.into());
+        event
+    }
+
+    fn new(unix: Duration, level: &'static str, message: String) -> Self {
+        Self {
+            unix,
+            level,
+            message,
+            fields: Map::new(),
+        }
+    }
+
+    /// Writes the event as a line.
+    pub(super) fn write(&self, json: bool, out: &mut Vec<u8>) {
+        let line = if json { self.json() } else { self.pretty() };
+        out.extend_from_slice(line.as_bytes());
+        out.push(b'\n');
+    }
+
+    fn json(&self) -> String {
+        let mut line = Map::new();
+        line.insert("timestamp".to_owned(), timestamp(self.unix).into());
+        line.insert("severity_text".to_owned(), self.level.into());
+        line.insert("body".to_owned(), self.message.as_str().into());
+        line.extend(self.fields.clone());
+        Value::Object(line).to_string()
+    }
+
+    fn pretty(&self) -> String {
+        let time = timestamp(self.unix);
+        let time = time.get(11..23).unwrap_or_default();
+        let mut line = format!("{time} {:5} {}", self.level, self.message);
+        for (name, value) in &self.fields {
+            line.push_str(&format!(" {name}={value}"));
+        }
+        line
+    }
+}
+
+/// Makes this process's events come to a log.
+pub(super) fn subscribe(inlet: Inlet) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
+    let filter = match inlet.level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let subscriber = tracing_subscriber::registry().with(Forward(inlet).with_filter(Ours(filter)));
+    tracing::subscriber::set_global_default(subscriber)
+}
+
+/// Ours at the level asked for; the libraries' only from warnings on, and all at `trace`.
+struct Ours(LevelFilter);
+
+impl<S> tracing_subscriber::layer::Filter<S> for Ours {
+    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        let ours = ["relay_", "cc_relay"]
+            .iter()
+            .any(|name| metadata.target().starts_with(name));
+        let level = if ours || self.0 == LevelFilter::TRACE {
+            self.0
+        } else {
+            self.0.min(LevelFilter::WARN)
+        };
+        *metadata.level() <= level
+    }
+}
+
+struct Forward(Inlet);
+
+impl<S: Subscriber> Layer<S> for Forward {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        let level = match *event.metadata().level() {
+            Level::ERROR => "ERROR",
+            Level::WARN => "WARN",
+            Level::INFO => "INFO",
+            Level::DEBUG => "DEBUG",
+            Level::TRACE => "TRACE",
+        };
+        let mut entry = Event::new(clock::unix(), level, String::new());
+        event.record(&mut entry);
+        self.0.push(Entry::Event(entry));
+    }
+}
+
+impl Visit for Event {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let text = format!("{value:?}");
+        if field.name() == "message" {
+            self.message = text;
+        } else {
+            self.fields.insert(field.name().to_owned(), text.into());
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.fields.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.fields.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.fields.insert(field.name().to_owned(), value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.fields.insert(field.name().to_owned(), value.into());
+    }
+}

@@ -1,0 +1,257 @@
+//! One request as one line: JSON for machines, short for people.
+//!
+//! JSON names are those of OpenTelemetry's semantic conventions for HTTP and generative AI (the
+//! latter in development, read 2026-11-22), and `ccrelay.*` for what they have no name for.
+//! `gen_ai.usage.input_tokens` includes cached tokens there; Anthropic's own count does not.
+
+use std::time::Duration;
+
+use relay_config::LogLevel;
+use relay_core::record::{ConnectionFacts, Exhibit, Observation, Outcome, RequestRecord};
+use serde::Serialize;
+use serde::ser::{SerializeMap as _, Serializer};
+
+/// Returns the level of a request's line: an error where the client saw a failure that was not its
+/// own.
+pub(super) fn level(record: &RequestRecord) -> LogLevel {
+    let server_fault = record.status.is_some_and(|status| status >= 500);
+    let broken = matches!(record.outcome, Outcome::StreamCut | Outcome::Stalled);
+    if server_fault || broken {
+        LogLevel::Error
+    } else {
+        LogLevel::Info
+    }
+}
+
+/// Returns a time as RFC 3339 in UTC with milliseconds.
+pub(super) fn timestamp(unix: Duration) -> String {
+    let milliseconds = i64::try_from(unix.as_millis()).unwrap_or(i64::MAX);
+    let time = jiff::Timestamp::from_millisecond(milliseconds).unwrap_or_default();
+    time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// Writes the line for machines.
+pub(super) fn json(record: &RequestRecord, out: &mut Vec<u8>) {
+    // A map of plain values and a vector as its target: this cannot fail.
+    drop(serde_json::to_writer(&mut *out, &Line(record)));
+    out.push(b'\n');
+}
+
+struct Line<'a>(&'a RequestRecord);
+
+impl Serialize for Line<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let record = self.0;
+        let severity = if level(record) == LogLevel::Error {
+            "ERROR"
+        } else {
+            "INFO"
+        };
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry(
+            "timestamp",
+            &timestamp(record.started.saturating_add(record.duration)),
+        )?;
+        map.serialize_entry("severity_text", severity)?;
+        map.serialize_entry("event.name", "request")?;
+        map.serialize_entry("http.request.method", record.method.as_str())?;
+        map.serialize_entry("url.path", &record.path)?;
+        some(&mut map, "http.response.status_code", record.status)?;
+        map.serialize_entry("ccrelay.request.id", &record.request_id)?;
+        map.serialize_entry("ccrelay.outcome", record.outcome.name())?;
+        some(&mut map, "error.type", record.error_type.as_deref())?;
+        let endpoint = (!record.endpoint.is_empty()).then_some(record.endpoint);
+        some(&mut map, "ccrelay.endpoint", endpoint)?;
+        some(&mut map, "ccrelay.client", record.client.as_deref())?;
+        some(
+            &mut map,
+            "ccrelay.provider",
+            record.target.as_ref().map(|it| it.as_str()),
+        )?;
+        some(
+            &mut map,
+            "ccrelay.upstream.request_id",
+            record.upstream_request_id.as_deref(),
+        )?;
+        gen_ai(&mut map, record)?;
+        map.serialize_entry("ccrelay.stream", &record.stream)?;
+        some(
+            &mut map,
+            "ccrelay.time_to_head_s",
+            record.time_to_head.map(seconds),
+        )?;
+        some(
+            &mut map,
+            "ccrelay.ttfe_s",
+            record.time_to_first_event.map(seconds),
+        )?;
+        map.serialize_entry("ccrelay.duration_s", &seconds(record.duration))?;
+        map.serialize_entry("ccrelay.overhead_s", &seconds(record.overhead))?;
+        map.serialize_entry("http.request.body.size", &record.request_bytes)?;
+        map.serialize_entry("http.response.body.size", &record.response_bytes)?;
+        if record.events > 0 {
+            map.serialize_entry("ccrelay.events", &record.events)?;
+        }
+        if let Some(connection) = &record.connection {
+            connection_facts(&mut map, connection)?;
+        }
+        if let Some(exhibit) = &record.exhibit {
+            exhibits(&mut map, exhibit)?;
+        }
+        map.end()
+    }
+}
+
+fn gen_ai<M: serde::ser::SerializeMap>(
+    map: &mut M,
+    record: &RequestRecord,
+) -> Result<(), M::Error> {
+    some(
+        map,
+        "gen_ai.request.model",
+        record.model.as_ref().map(|it| it.as_str()),
+    )?;
+    some(
+        map,
+        "gen_ai.response.model",
+        record.response_model.as_deref(),
+    )?;
+    some(
+        map,
+        "gen_ai.response.finish_reasons",
+        record.stop_reason.as_deref().map(|it| [it]),
+    )?;
+    some(
+        map,
+        "gen_ai.conversation.id",
+        record.session.as_ref().map(|it| it.as_str()),
+    )?;
+    some(map, "ccrelay.agent.id", record.agent.as_deref())?;
+    let usage = &record.usage;
+    some(map, "gen_ai.usage.input_tokens", usage.total_input_tokens())?;
+    some(
+        map,
+        "gen_ai.usage.cache_read.input_tokens",
+        usage.cache_read_input_tokens,
+    )?;
+    some(
+        map,
+        "gen_ai.usage.cache_creation.input_tokens",
+        usage.cache_creation_input_tokens,
+    )?;
+    some(map, "gen_ai.usage.output_tokens", usage.output_tokens)?;
+    if record.observation == Observation::Unreadable {
+        map.serialize_entry("ccrelay.usage.unreadable", &true)?;
+    }
+    Ok(())
+}
+
+fn connection_facts<M: serde::ser::SerializeMap>(
+    map: &mut M,
+    connection: &ConnectionFacts,
+) -> Result<(), M::Error> {
+    map.serialize_entry("ccrelay.connection.reused", &connection.reused)?;
+    map.serialize_entry("network.protocol.version", connection.protocol)?;
+    some(map, "ccrelay.connection.dns_s", connection.dns.map(seconds))?;
+    some(
+        map,
+        "ccrelay.connection.connect_s",
+        connection.connect.map(seconds),
+    )?;
+    some(
+        map,
+        "ccrelay.connection.tls_handshake_s",
+        connection.handshake.map(seconds),
+    )?;
+    some(
+        map,
+        "tls.protocol.version",
+        connection.tls_version.as_deref(),
+    )?;
+    some(map, "tls.cipher", connection.tls_cipher.as_deref())
+}
+
+fn exhibits<M: serde::ser::SerializeMap>(map: &mut M, exhibit: &Exhibit) -> Result<(), M::Error> {
+    let headers = |lines: &[(Box<str>, Box<str>)]| (!lines.is_empty()).then(|| lines.to_vec());
+    some(
+        map,
+        "ccrelay.request.headers",
+        headers(&exhibit.request_headers),
+    )?;
+    some(
+        map,
+        "ccrelay.response.headers",
+        headers(&exhibit.response_headers),
+    )?;
+    some(map, "ccrelay.request.body", exhibit.request_body.as_deref())?;
+    some(
+        map,
+        "ccrelay.response.body",
+        exhibit.response_body.as_deref(),
+    )
+}
+
+/// Writes a value that is known. What is unknown is absent, never zero.
+fn some<M: serde::ser::SerializeMap, T: Serialize>(
+    map: &mut M,
+    name: &'static str,
+    value: Option<T>,
+) -> Result<(), M::Error> {
+    match value {
+        Some(value) => map.serialize_entry(name, &value),
+        None => Ok(()),
+    }
+}
+
+/// Rounds to microseconds.
+fn seconds(duration: Duration) -> f64 {
+    let micros =
+        u32::try_from(duration.as_micros()).map_or(duration.as_secs_f64() * 1e6, f64::from);
+    micros / 1e6
+}
+
+/// Writes the line for people.
+pub(super) fn pretty(record: &RequestRecord, out: &mut Vec<u8>) {
+    let time = timestamp(record.started.saturating_add(record.duration));
+    let time = time.get(11..23).unwrap_or_default();
+    let level = if level(record) == LogLevel::Error {
+        "ERROR"
+    } else {
+        "INFO "
+    };
+    let status = record
+        .status
+        .map_or_else(|| "-".to_owned(), |status| status.to_string());
+    let what = record
+        .model
+        .as_ref()
+        .map_or(&*record.path, |model| model.as_str());
+    let target = record.target.as_ref().map_or("-", |target| target.as_str());
+    let mut line = format!("{time} {level} request  {status} {what} {target}");
+    let mut add = |text: std::fmt::Arguments<'_>| line.push_str(&format!(" {text}"));
+    add(format_args!("{:.2}s", record.duration.as_secs_f64()));
+    if let Some(ttfe) = record.time_to_first_event {
+        add(format_args!("ttfe={:.2}s", ttfe.as_secs_f64()));
+    }
+    if let Some(input) = record.usage.total_input_tokens() {
+        add(format_args!("in={input}"));
+    }
+    if let Some(read) = record.usage.cache_read_input_tokens {
+        add(format_args!("cache_read={read}"));
+    }
+    if let Some(output) = record.usage.output_tokens {
+        add(format_args!("out={output}"));
+    }
+    if record.outcome != Outcome::Complete {
+        add(format_args!("{}", record.outcome.name()));
+    }
+    if let Some(error) = &record.error_type {
+        add(format_args!("error={error}"));
+    }
+    if let Some(session) = &record.session {
+        add(format_args!("session={}", session.as_str()));
+    }
+    add(format_args!("{}", record.request_id));
+    line.push('\n');
+    out.extend_from_slice(line.as_bytes());
+}

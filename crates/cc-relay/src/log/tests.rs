@@ -1,0 +1,153 @@
+use std::fs;
+use std::time::Duration;
+
+use relay_config::FilePlan;
+use relay_core::record::{Exhibit, Observation, Outcome};
+use relay_core::request::{ModelName, SessionId};
+use relay_core::snapshot::TargetId;
+use relay_core::usage::Usage;
+use serde_json::Value;
+
+use super::*;
+
+fn record() -> RequestRecord {
+    RequestRecord {
+        request_id: "req_1".into(),
+        upstream_request_id: Some("req_up".into()),
+        started: Duration::from_millis(1_763_820_142_511),
+        method: http::Method::POST,
+        path: "/v1/messages".into(),
+        endpoint: "messages",
+        client: Some("laptop".into()),
+        target: Some(TargetId::new("anthropic")),
+        model: Some(ModelName::new("claude-sonnet-5-5")),
+        response_model: Some("claude-sonnet-5-5".into()),
+        session: SessionId::new("4f1c"),
+        agent: Some("a1".into()),
+        stream: true,
+        status: Some(200),
+        time_to_head: Some(Duration::from_millis(710)),
+        time_to_first_event: Some(Duration::from_millis(920)),
+        duration: Duration::from_millis(14_400),
+        overhead: Duration::from_micros(140),
+        request_bytes: 412_000,
+        response_bytes: 61_000,
+        events: 412,
+        usage: Usage {
+            input_tokens: Some(1204),
+            cache_read_input_tokens: Some(88_904),
+            cache_creation_input_tokens: Some(2310),
+            output_tokens: Some(1106),
+            ..Usage::default()
+        },
+        stop_reason: Some("end_turn".into()),
+        outcome: Outcome::Complete,
+        error_type: None,
+        observation: Observation::Read,
+        connection: None,
+        exhibit: None,
+    }
+}
+
+fn written(record: &RequestRecord, json: bool) -> String {
+    let mut out = Vec::new();
+    if json {
+        line::json(record, &mut out)
+    } else {
+        line::pretty(record, &mut out)
+    }
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn the_json_line_has_the_conventions_names() {
+    let line: Value = serde_json::from_str(&written(&record(), true)).unwrap();
+    assert_eq!(line["timestamp"], "2025-11-22T14:02:36.911Z");
+    assert_eq!(line["event.name"], "request");
+    assert_eq!(line["gen_ai.usage.input_tokens"], 92_418);
+    assert_eq!(line["gen_ai.usage.cache_read.input_tokens"], 88_904);
+    assert_eq!(line["gen_ai.response.finish_reasons"][0], "end_turn");
+    assert_eq!(line["ccrelay.ttfe_s"], 0.92);
+    assert_eq!(line["ccrelay.provider"], "anthropic");
+    assert!(line.get("error.type").is_none());
+}
+
+#[test]
+fn what_is_unknown_is_absent() {
+    let mut record = record();
+    record.usage = Usage::default();
+    record.status = None;
+    record.outcome = Outcome::ClientGone;
+    record.exhibit = Some(Box::new(Exhibit::default()));
+    let line: Value = serde_json::from_str(&written(&record, true)).unwrap();
+    assert!(line.get("gen_ai.usage.input_tokens").is_none());
+    assert!(line.get("http.response.status_code").is_none());
+    assert!(line.get("ccrelay.request.headers").is_none());
+}
+
+#[test]
+fn the_line_for_people_reads_in_one_glance() {
+    let line = written(&record(), false);
+    assert_eq!(
+        line,
+        "14:02:36.911 INFO  request  200 claude-sonnet-5-5 anthropic 14.40s ttfe=0.92s in=92418 cache_read=88904 out=1106 session=4f1c req_1\n"
+    );
+}
+
+#[test]
+fn a_broken_stream_is_an_error() {
+    let mut record = record();
+    assert_eq!(line::level(&record), LogLevel::Info);
+    record.outcome = Outcome::StreamCut;
+    assert_eq!(line::level(&record), LogLevel::Error);
+}
+
+#[test]
+fn what_was_recorded_before_the_end_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.log");
+    let file = Some(FilePlan {
+        path: path.clone(),
+        max_bytes: 1 << 20,
+        keep: 1,
+    });
+    let plan = LoggingPlan {
+        format: LogFormat::Json,
+        file,
+        ..LoggingPlan::default()
+    };
+    let log = Log::open(&plan).unwrap();
+    let sink = log.sink();
+    for _ in 0..100 {
+        sink.record(Box::new(record()));
+    }
+    log.close();
+    assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 100);
+    sink.record(Box::new(record()));
+}
+
+#[test]
+fn a_full_queue_drops_and_counts() {
+    let (queue, entries) = sync_channel(2);
+    let dropped = Arc::new(AtomicU64::new(0));
+    let inlet = Inlet {
+        queue,
+        dropped: Arc::clone(&dropped),
+        level: LogLevel::Info,
+    };
+    for _ in 0..5 {
+        inlet.record(Box::new(record()));
+    }
+    assert_eq!(dropped.load(Ordering::Relaxed), 3);
+    let mut writer = Writer {
+        json: true,
+        file: None,
+        dropped,
+        told: 0,
+        buffer: Vec::new(),
+    };
+    assert_eq!(entries.try_iter().count(), 2);
+    writer.tell_dropped();
+    let line: Value = serde_json::from_slice(&writer.buffer).unwrap();
+    assert_eq!(line["lines"], 3);
+}

@@ -1,0 +1,12 @@
+//! The real `cc-relay` binary, run as a person runs it, each time with a home folder of its own.
+
+#[cfg(test)]
+mod basics;
+#[cfg(test)]
+mod cc;
+#[cfg(test)]
+mod config;
+#[cfg(test)]
+mod status;
+#[cfg(test)]
+mod support;

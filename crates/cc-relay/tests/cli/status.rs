@@ -1,0 +1,95 @@
+//! `status` against made-up relays.
+
+use crate::support::{Home, answer, nobody};
+
+const UP: &str = r#"{"status":"ok","version":"0.1.0","uptime_s":11520,"config":"b01d77","live":4,"requests":1204,"failed":3,
+    "upstreams":[{"name":"anthropic","url":"https://api.anthropic.com","state":"up"}]}"#;
+
+#[test]
+fn a_healthy_relay() {
+    let home = Home::new();
+    let address = answer("200 OK", UP).to_string();
+    let ran = home.run(&["status", "--addr", &address]).expect(0);
+    insta::assert_snapshot!(ran.stdout.replace(&address, "[ADDR]"));
+    let json = home
+        .run(&["status", "--json", "--addr", &address])
+        .expect(0)
+        .json();
+    assert_eq!(json["data"]["state"], "healthy");
+    assert_eq!(json["data"]["uptime_ms"], 11_520_000.0);
+    assert_eq!(json["data"]["upstreams"][0]["name"], "anthropic");
+    let ran = home
+        .run_with(
+            &["status"],
+            &[("CC_RELAY_ADDR", &address), ("CC_RELAY_ASCII", "1")],
+        )
+        .expect(0);
+    assert!(ran.stdout.is_ascii(), "{}", ran.stdout);
+}
+
+#[test]
+fn degraded_draining_and_down_have_their_codes() {
+    let home = Home::new();
+    let cases = [
+        (
+            r#"{"status":"ok","upstreams":[{"name":"a","state":"up"},{"name":"b","state":"open"}]}"#,
+            3,
+            "degraded",
+        ),
+        (
+            r#"{"status":"draining","upstreams":[{"name":"a","state":"up"}]}"#,
+            3,
+            "draining",
+        ),
+        (
+            r#"{"status":"ok","upstreams":[{"name":"a","state":"open"},{"name":"b","state":"off"}]}"#,
+            4,
+            "down",
+        ),
+    ];
+    for (body, code, word) in cases {
+        let address = answer("200 OK", body).to_string();
+        let ran = home.run(&["status", "--addr", &address]).expect(code);
+        assert!(
+            ran.stdout.contains(word) && ran.stdout.contains("cc-relay doctor"),
+            "{ran:?}"
+        );
+        let ran = home
+            .run(&["status", "--addr", &address, "--json"])
+            .expect(code);
+        assert_eq!(ran.json()["data"]["state"], word);
+    }
+}
+
+#[test]
+fn a_relay_of_another_version_may_say_less() {
+    let home = Home::new();
+    let address = answer("503 Service Unavailable", r#"{"status":"draining"}"#).to_string();
+    let ran = home.run(&["status", "--addr", &address]).expect(3);
+    assert!(ran.stdout.contains("draining"), "{ran:?}");
+    let json = home
+        .run(&["status", "--addr", &address, "--json"])
+        .expect(3)
+        .json();
+    assert_eq!(json["data"]["version"], serde_json::Value::Null);
+}
+
+#[test]
+fn nobody_and_somebody_else_are_exit_69() {
+    let home = Home::new();
+    let ran = home
+        .run(&["status", "--addr", &nobody().to_string(), "--json"])
+        .expect(69);
+    assert_eq!(ran.json()["error"]["code"], "unreachable");
+    assert!(
+        ran.stderr.contains("error: no relay answers")
+            && ran.stderr.contains("help: start it: cc-relay serve"),
+        "{ran:?}"
+    );
+    for body in ["{}", "<html>", "[]"] {
+        let address = answer("200 OK", body).to_string();
+        let ran = home.run(&["status", "--addr", &address]).expect(69);
+        assert!(ran.stderr.contains("it is not cc-relay"), "{ran:?}");
+    }
+    home.run(&["status", "--addr", "not an address"]).expect(69);
+}

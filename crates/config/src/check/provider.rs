@@ -1,0 +1,212 @@
+//! The providers of a file.
+//!
+//! In: their raw form. Out: their plans. It must never let two providers, or two keys of one,
+//! share a name.
+
+use std::collections::BTreeSet;
+
+use super::{Check, address, millis, size};
+use crate::mask;
+use crate::plan::{HttpVersion, KeyPlan, ProviderKind, ProviderPlan, ProxyPlan};
+use crate::raw;
+use crate::walk::nearest;
+
+impl Check<'_, '_> {
+    pub(super) fn providers(&mut self, raw: Vec<raw::Provider>) -> Vec<ProviderPlan> {
+        let mut names = BTreeSet::new();
+        let mut plans = Vec::new();
+        let mut enabled = false;
+        for (index, provider) in raw.into_iter().enumerate() {
+            let path = format!("providers[{index}]");
+            // An entry that is no section at all has its fault already.
+            let at_fault = self
+                .walk
+                .faults
+                .iter()
+                .any(|fault| fault.path == path && fault.code == "config::wrong_type");
+            enabled |= provider.enabled.unwrap_or(true) || self.faulty(&format!("{path}.enabled"));
+            if !at_fault {
+                plans.push(self.provider(provider, &path, &mut names));
+            }
+        }
+        if !enabled && !self.faulty("providers") {
+            let message = "no provider is enabled".to_owned();
+            let help = "enable one, or remove `providers` to pass everything on to Anthropic";
+            self.fault(
+                "providers",
+                "config::no_provider",
+                message,
+                "none enabled",
+                help,
+            );
+        }
+        plans
+    }
+
+    fn provider(
+        &mut self,
+        raw: raw::Provider,
+        path: &str,
+        names: &mut BTreeSet<String>,
+    ) -> ProviderPlan {
+        let base = ProviderPlan::anthropic();
+        let name = self.name(raw.name, &format!("{path}.name"), names);
+        let kind = match raw.kind {
+            Some(raw::Kind::Anthropic) => ProviderKind::Anthropic,
+            None => {
+                self.needed(None, &format!("{path}.type"), "such as `type: anthropic`");
+                base.kind
+            }
+        };
+        let base_url = raw.base_url.and_then(|url| self.base_url(&url, path));
+        let idle = raw
+            .max_idle_connections
+            .map_or(base.max_idle_connections, size);
+        let prewarm = raw.prewarm.map_or(base.prewarm.min(idle), size);
+        if prewarm > idle {
+            let message = "`prewarm` is more than `max_idle_connections`".to_owned();
+            let path = format!("{path}.prewarm");
+            let help = "open at most as many as are kept";
+            self.fault(
+                &path,
+                "config::conflict",
+                message,
+                "they would be closed at once",
+                help,
+            );
+        }
+        ProviderPlan {
+            name: name.unwrap_or_default(),
+            kind,
+            enabled: raw.enabled.unwrap_or(base.enabled),
+            base_url: base_url.unwrap_or(base.base_url),
+            keys: self.keys(raw.keys, path),
+            model_mapping: self.mapping(raw.model_mapping, path),
+            accepts_client_credential: raw
+                .accepts_client_credential
+                .unwrap_or(base.accepts_client_credential),
+            ca_file: self.file(raw.ca_file, &format!("{path}.ca_file")),
+            proxy: raw.proxy.map_or(base.proxy, |text| self.proxy(text, path)),
+            connect_timeout: millis(raw.connect_timeout_ms, base.connect_timeout),
+            http_version: raw.http_version.map_or(base.http_version, version),
+            prewarm,
+            max_idle_connections: idle,
+            idle_timeout: millis(raw.idle_timeout_ms, base.idle_timeout),
+        }
+    }
+
+    fn name(
+        &mut self,
+        name: Option<String>,
+        path: &str,
+        names: &mut BTreeSet<String>,
+    ) -> Option<String> {
+        let name = self.needed(name, path, "the name stands in logs and commands")?;
+        let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if name.len() > 64 || !name.chars().all(good) {
+            let message = "`name` must be 1 to 64 letters, digits, `-`, `_` or `.`".to_owned();
+            let help = "choose a short plain name";
+            self.fault(path, "config::bad_name", message, "not a plain name", help);
+            return None;
+        }
+        self.unique(names, &name, path, "provider");
+        Some(name)
+    }
+
+    fn base_url(&mut self, text: &str, path: &str) -> Option<String> {
+        let at = format!("{path}.base_url");
+        match address::base_url(text) {
+            Ok(url) => {
+                if url.in_the_clear {
+                    let message = format!("`{at}` sends credentials in the clear");
+                    self.warn(message, "use https://");
+                }
+                Some(url.text)
+            }
+            Err(why) => {
+                let help = "such as https://api.anthropic.com";
+                let message = "`base_url` must be a plain http or https URL".to_owned();
+                self.fault(&at, "config::bad_url", message, why, help);
+                None
+            }
+        }
+    }
+
+    fn proxy(&mut self, text: String, path: &str) -> ProxyPlan {
+        let at = format!("{path}.proxy");
+        if text == "env" || text == "none" {
+            return if text == "env" {
+                ProxyPlan::FromEnvironment
+            } else {
+                ProxyPlan::None
+            };
+        }
+        match address::proxy_url(&text) {
+            Ok(url) => return ProxyPlan::Url(url),
+            Err(why) => {
+                // The text may hold a password, or come from the environment: it is not repeated.
+                let near = nearest(&text, ["env", "none"].into_iter());
+                let label = near.map_or(why.to_owned(), |near| format!("did you mean `{near}`?"));
+                let message = "`proxy` must be env, none or an http:// URL".to_owned();
+                let help = "such as http://proxy.example.com:3128";
+                self.fault(&at, "config::bad_url", message, &label, help);
+            }
+        }
+        ProxyPlan::FromEnvironment
+    }
+
+    fn keys(&mut self, raw: Vec<raw::Key>, path: &str) -> Vec<KeyPlan> {
+        let mut names = BTreeSet::new();
+        let mut plans = Vec::new();
+        for (index, key) in raw.into_iter().enumerate() {
+            let path = format!("{path}.keys[{index}]");
+            let at_fault = self
+                .walk
+                .faults
+                .iter()
+                .any(|fault| fault.path == path && fault.code == "config::wrong_type");
+            if at_fault {
+                continue;
+            }
+            let default = format!("k{}", index.saturating_add(1));
+            let name = key.name.filter(|name| !name.is_empty()).unwrap_or(default);
+            self.unique(
+                &mut names,
+                &name,
+                &format!("{path}.name"),
+                "key of this provider",
+            );
+            let key_path = format!("{path}.key");
+            if key.key.is_none() {
+                self.needed(None, &key_path, "write it as ${NAME}");
+            }
+            let secret = self.secret(key.key, &key_path);
+            plans.extend(secret.map(|secret| KeyPlan { name, secret }));
+        }
+        plans
+    }
+
+    fn mapping(
+        &mut self,
+        raw: std::collections::BTreeMap<String, String>,
+        path: &str,
+    ) -> Vec<(String, String)> {
+        for (from, to) in &raw {
+            if from.is_empty() || to.is_empty() {
+                let shown = mask::word(from);
+                let at = format!("{path}.model_mapping.{}", shown.trim_matches('`'));
+                let message = "a model name is empty".to_owned();
+                self.fault(&at, "config::empty", message, "empty", "write both names");
+            }
+        }
+        raw.into_iter().collect()
+    }
+}
+
+fn version(raw: raw::HttpVersion) -> HttpVersion {
+    match raw {
+        raw::HttpVersion::Auto => HttpVersion::Auto,
+        raw::HttpVersion::Http1 => HttpVersion::Http1,
+        raw::HttpVersion::Http2 => HttpVersion::Http2,
+    }
+}

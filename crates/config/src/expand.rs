@@ -1,0 +1,171 @@
+//! `${VAR}` in a text value.
+//!
+//! In: a text and an environment. Out: the text with each reference replaced, or every reference
+//! that could not be. `${VAR}` must be set, `${VAR:-default}` takes the default if the variable is
+//! unset or empty, `$${` stands for `${`. It must never expand what it put in, nor say a value.
+
+use crate::load::Env;
+
+/// A text after expansion.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Expanded {
+    /// The result.
+    pub(crate) text: String,
+    /// Whether any of it came from a reference.
+    pub(crate) referenced: bool,
+    /// Whether a reference with a default gave nothing: `${VAR:-}` means "leave it out".
+    pub(crate) defaulted: bool,
+}
+
+/// Why a reference could not be replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Problem {
+    /// The variable is not set. Holds the reference as written and its name.
+    Missing { reference: String, name: String },
+    /// The reference is not one. Holds the start of it, at most as far as the brace.
+    Malformed { reference: String },
+}
+
+/// Expands every reference in a text.
+pub(crate) fn expand(text: &str, env: &dyn Env) -> Result<Expanded, Vec<Problem>> {
+    let mut out = Expanded::default();
+    let mut problems = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        if let Some(escaped) = before.strip_suffix('$') {
+            out.text.push_str(escaped);
+            out.text.push_str("${");
+            rest = after;
+            continue;
+        }
+        out.text.push_str(before);
+        out.referenced = true;
+        let Some((inside, tail)) = after.split_once('}') else {
+            problems.push(Problem::Malformed {
+                reference: "${".to_owned(),
+            });
+            return Err(problems);
+        };
+        match resolve(inside, env) {
+            Ok(value) => {
+                out.defaulted |= value.is_empty() && inside.contains(":-");
+                out.text.push_str(&value);
+            }
+            Err(problem) => problems.push(problem),
+        }
+        rest = tail;
+    }
+    out.text.push_str(rest);
+    if problems.is_empty() {
+        Ok(out)
+    } else {
+        Err(problems)
+    }
+}
+
+fn resolve(inside: &str, env: &dyn Env) -> Result<String, Problem> {
+    let (name, default) = match inside.split_once(":-") {
+        Some((name, default)) => (name, Some(default)),
+        None => (inside, None),
+    };
+    if !is_name(name) {
+        return Err(Problem::Malformed {
+            reference: "${".to_owned(),
+        });
+    }
+    match (env.var(name), default) {
+        (Some(value), None) => Ok(value),
+        (Some(value), Some(_)) if !value.is_empty() => Ok(value),
+        (_, Some(default)) => Ok(default.to_owned()),
+        (None, None) => {
+            let reference = format!("${{{name}}}");
+            Err(Problem::Missing {
+                reference,
+                name: name.to_owned(),
+            })
+        }
+    }
+}
+
+/// Tells whether a text can name a variable: letters, digits and `_`, no digit first.
+fn is_name(name: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    !name.starts_with(|c: char| c.is_ascii_digit()) && !name.is_empty() && name.chars().all(good)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    fn env() -> HashMap<String, String> {
+        [("A", "one"), ("EMPTY", ""), ("NESTED", "${A}")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into()
+    }
+
+    fn text(input: &str) -> String {
+        expand(input, &env()).unwrap().text
+    }
+
+    #[test]
+    fn references_defaults_and_escapes() {
+        let table = [
+            ("plain $A $", "plain $A $"),
+            ("${A}", "one"),
+            ("<${A}-${A}>", "<one-one>"),
+            ("${NONE:-two}", "two"),
+            ("${A:-two}", "one"),
+            ("${EMPTY:-two}", "two"),
+            ("${EMPTY}", ""),
+            ("${NONE:-}", ""),
+            ("${NONE:-http://h:1/p}", "http://h:1/p"),
+            ("$${A}", "${A}"),
+            ("$${A} ${A}", "${A} one"),
+            ("${NESTED}", "${A}"),
+        ];
+        for (input, want) in table {
+            assert_eq!(text(input), want, "{input}");
+        }
+    }
+
+    #[test]
+    fn says_where_a_text_came_from() {
+        assert!(!expand("literal", &env()).unwrap().referenced);
+        assert!(!expand("$${A}", &env()).unwrap().referenced);
+        let skipped = expand("${NONE:-}", &env()).unwrap();
+        assert!(skipped.referenced && skipped.defaulted);
+        assert!(!expand("${EMPTY}", &env()).unwrap().defaulted);
+    }
+
+    #[test]
+    fn names_every_missing_variable() {
+        let problems = expand("${X1} ${A} ${X2}", &env()).unwrap_err();
+        let name = |problem: &Problem| match problem {
+            Problem::Missing { name, .. } => name.clone(),
+            Problem::Malformed { .. } => String::new(),
+        };
+        assert_eq!(problems.iter().map(name).collect::<Vec<_>>(), ["X1", "X2"]);
+    }
+
+    #[test]
+    fn refuses_what_is_no_reference() {
+        for input in [
+            "${",
+            "${A",
+            "${}",
+            "${1A}",
+            "${A B}",
+            "${:-x}",
+            "${sk-secret}",
+        ] {
+            let problems = expand(input, &env()).unwrap_err();
+            assert!(
+                matches!(problems[..], [Problem::Malformed { .. }]),
+                "{input}"
+            );
+            assert!(!format!("{problems:?}").contains("secret"));
+        }
+    }
+}

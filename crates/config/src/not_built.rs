@@ -1,0 +1,159 @@
+//! What a file may name and this version does not do, as a table.
+//!
+//! In: a path, and what stands there. Out: the row that refuses it, if any. A key that is known
+//! and not built is refused by name, never ignored: whoever wrote it expects an effect. Building
+//! a feature means deleting its rows and adding its fields to `raw.rs`.
+
+/// When a row refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// The key is there.
+    Present,
+    /// The section is there and holds something.
+    Filled,
+    /// The value is this word.
+    Is(&'static str),
+    /// The list holds more than one entry that is not `enabled: false`.
+    MoreThanOne,
+}
+
+/// A feature that this version lacks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    /// The place, with `[]` for any entry of a list.
+    pub(crate) path: &'static str,
+    /// What about it is refused.
+    pub(crate) when: When,
+    /// What is lacking, as in "... is not available in this version".
+    pub(crate) what: &'static str,
+}
+
+const fn row(path: &'static str, when: When, what: &'static str) -> Row {
+    Row { path, when, what }
+}
+
+/// Every feature that this version lacks.
+pub(crate) const ROWS: &[Row] = &[
+    row("routing", When::Filled, "routing between providers"),
+    row("cache", When::Filled, "the cache"),
+    row("grpc", When::Filled, "the management API"),
+    row("metrics", When::Filled, "the metrics endpoint"),
+    row("health", When::Filled, "health checking"),
+    row(
+        "logging.output",
+        When::Present,
+        "choosing the output stream of the log",
+    ),
+    row(
+        "providers",
+        When::MoreThanOne,
+        "more than one enabled provider",
+    ),
+    row("providers[].type", When::Is("zai"), "the provider type zai"),
+    row(
+        "providers[].type",
+        When::Is("minimax"),
+        "the provider type minimax",
+    ),
+    row(
+        "providers[].type",
+        When::Is("ollama"),
+        "the provider type ollama",
+    ),
+    row(
+        "providers[].type",
+        When::Is("bedrock"),
+        "the provider type bedrock",
+    ),
+    row(
+        "providers[].type",
+        When::Is("azure"),
+        "the provider type azure",
+    ),
+    row(
+        "providers[].type",
+        When::Is("vertex"),
+        "the provider type vertex",
+    ),
+    row("providers[].models", When::Present, "a list of models"),
+    row("providers[].pooling", When::Present, "pooling of keys"),
+    row(
+        "providers[].keys",
+        When::MoreThanOne,
+        "more than one key in a provider",
+    ),
+    row(
+        "providers[].keys[].rpm_limit",
+        When::Present,
+        "a limit of requests a minute",
+    ),
+    row(
+        "providers[].keys[].tpm_limit",
+        When::Present,
+        "a limit of tokens a minute",
+    ),
+    row(
+        "providers[].keys[].itpm_limit",
+        When::Present,
+        "a limit of input tokens a minute",
+    ),
+    row(
+        "providers[].keys[].otpm_limit",
+        When::Present,
+        "a limit of output tokens a minute",
+    ),
+    row(
+        "providers[].keys[].weight",
+        When::Present,
+        "the weight of a key",
+    ),
+    row(
+        "providers[].keys[].priority",
+        When::Present,
+        "the priority of a key",
+    ),
+    row("providers[].aws_region", When::Present, "Amazon Bedrock"),
+    row(
+        "providers[].aws_access_key_id",
+        When::Present,
+        "Amazon Bedrock",
+    ),
+    row(
+        "providers[].aws_secret_access_key",
+        When::Present,
+        "Amazon Bedrock",
+    ),
+    row(
+        "providers[].azure_resource_name",
+        When::Present,
+        "Azure AI Foundry",
+    ),
+    row(
+        "providers[].azure_api_version",
+        When::Present,
+        "Azure AI Foundry",
+    ),
+    row("providers[].gcp_project_id", When::Present, "Vertex AI"),
+    row("providers[].gcp_region", When::Present, "Vertex AI"),
+];
+
+/// Returns the rows for a place, given with its indices, such as `providers[0].keys`.
+pub(crate) fn rows(path: &str) -> impl Iterator<Item = &'static Row> {
+    let pattern = pattern(path);
+    ROWS.iter().filter(move |row| row.path == pattern)
+}
+
+/// Takes the digits out of every pair of brackets.
+fn pattern(path: &str) -> String {
+    let mut inside = false;
+    path.chars()
+        .filter(|character| {
+            match character {
+                '[' => inside = true,
+                ']' => inside = false,
+                _ => return !inside,
+            }
+            true
+        })
+        .collect()
+}

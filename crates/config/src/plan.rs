@@ -1,0 +1,423 @@
+//! The plan: what the relay is to be assembled from, typed and already checked.
+//!
+//! In: nothing; `check.rs` builds a [`Plan`] from the raw form, or [`Plan::transparent`] makes the
+//! one that stands for "no file". Out: plain values for whoever assembles the relay. It must never
+//! hold a value that was not checked, nor show a credential: a [`Secret`] prints as its id.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use relay_core::secret::Secret;
+
+/// The base URL of Anthropic's API.
+pub const ANTHROPIC_BASE_URL: &str = "https://api.anthropic.com";
+
+/// A checked configuration.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How the relay listens, whom it admits and what it bounds.
+    pub server: ServerPlan,
+    /// The upstreams, in the order of the file. At least one is enabled.
+    pub providers: Vec<ProviderPlan>,
+    /// What is logged, and where.
+    pub logging: LoggingPlan,
+    /// How a request finds its upstream.
+    pub routing: RoutingPlan,
+    /// What is allowed but unwise, each with its fix.
+    pub warnings: Vec<Warning>,
+    /// The file this came from, or `None` without one.
+    pub source: Option<PathBuf>,
+    /// The first six hex digits of the SHA-256 of the text: the name of this configuration.
+    pub digest: String,
+}
+
+/// The listener and its bounds.
+#[derive(Clone, Debug)]
+pub struct ServerPlan {
+    /// The address to listen on. Default `127.0.0.1:8787`.
+    pub listen: SocketAddr,
+    /// The certificate to serve, or `None` for plain text.
+    pub tls: Option<TlsPlan>,
+    /// Whether clients may speak HTTP/2. Default true.
+    pub enable_http2: bool,
+    /// Worker threads, or `None` for one a core.
+    pub workers: Option<NonZeroUsize>,
+    /// The largest body of a routed request. Default 32 MiB.
+    pub max_body_bytes: usize,
+    /// The largest body of a request passed through unread. Default 512 MiB.
+    pub max_passthrough_bytes: u64,
+    /// Requests in flight at a time. Default 1024.
+    pub max_concurrent: usize,
+    /// Client connections at a time. Default 8192.
+    pub max_connections: usize,
+    /// How long a request without streaming may wait for its first byte. Default 600 s.
+    pub timeout: Duration,
+    /// How long a stream may wait for its first byte. Default 120 s.
+    pub stream_first_byte_timeout: Duration,
+    /// How long a stream may stay silent between bytes. Default 120 s.
+    pub stream_gap_timeout: Duration,
+    /// How long a client may take to send its body. Default 60 s.
+    pub body_read_timeout: Duration,
+    /// How long running requests may take to finish on shutdown. Default 30 s.
+    pub drain_timeout: Duration,
+    /// Who may use the relay.
+    pub auth: AuthPlan,
+}
+
+/// A certificate and its key, both PEM files that were there when the file was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsPlan {
+    /// The certificate chain.
+    pub cert_file: PathBuf,
+    /// The private key.
+    pub key_file: PathBuf,
+}
+
+/// Who may use the relay.
+#[derive(Clone, Debug)]
+pub struct AuthPlan {
+    /// The credentials that clients may present. Empty: no authentication.
+    pub client_keys: Vec<ClientKey>,
+    /// Whether a client may come with its own Claude subscription token instead. Default false.
+    pub allow_subscription: bool,
+    /// Whether `Authorization: Bearer` is read at all. Default true.
+    pub allow_bearer: bool,
+    /// Whether listening beyond this machine without authentication was asked for. Default false.
+    pub allow_unauthenticated_remote: bool,
+}
+
+/// A credential that a client may present.
+#[derive(Clone)]
+pub struct ClientKey {
+    /// The name under which it is counted and logged.
+    pub name: String,
+    /// The credential.
+    pub secret: Secret,
+    /// Where it may stand in the request.
+    pub header: CredentialHeader,
+}
+
+impl fmt::Debug for ClientKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientKey")
+            .field("name", &self.name)
+            .field("secret", &self.secret.id())
+            .field("header", &self.header)
+            .finish()
+    }
+}
+
+/// The header in which a client's credential is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialHeader {
+    /// Either of the two.
+    Any,
+    /// `x-api-key` alone.
+    ApiKey,
+    /// `Authorization: Bearer` alone.
+    Bearer,
+}
+
+/// One upstream.
+#[derive(Clone, Debug)]
+pub struct ProviderPlan {
+    /// Its name, unique in the file.
+    pub name: String,
+    /// Its dialect.
+    pub kind: ProviderKind,
+    /// Whether it takes traffic. Default true.
+    pub enabled: bool,
+    /// `http` or `https`, a host, maybe a path; no query, no slash at the end.
+    pub base_url: String,
+    /// The relay's own credentials for it. Empty: only the client's own is used.
+    pub keys: Vec<KeyPlan>,
+    /// Model names to send in place of those the client asks for, sorted by the asked name.
+    pub model_mapping: Vec<(String, String)>,
+    /// Whether the client's own credential may be sent to it. Default true for Anthropic.
+    pub accepts_client_credential: bool,
+    /// Certificate authorities (PEM) to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The HTTP proxy on the way to it. Default: what the environment says.
+    pub proxy: ProxyPlan,
+    /// How long a connection may take to stand, TLS included. Default 10 s.
+    pub connect_timeout: Duration,
+    /// The HTTP version to speak. Default: what TLS negotiates.
+    pub http_version: HttpVersion,
+    /// Connections opened before the first request. Default 1.
+    pub prewarm: usize,
+    /// Idle connections kept. Default 64.
+    pub max_idle_connections: usize,
+    /// How long an idle connection is kept. Default 55 s.
+    pub idle_timeout: Duration,
+}
+
+/// The dialect of an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProviderKind {
+    /// Anthropic's own API.
+    Anthropic,
+}
+
+impl ProviderKind {
+    /// Returns the name used in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Anthropic => "anthropic",
+        }
+    }
+}
+
+/// One of the relay's own credentials for an upstream.
+#[derive(Clone)]
+pub struct KeyPlan {
+    /// Its name, unique within the provider: as written, or `k1`, `k2`, ... by position.
+    pub name: String,
+    /// The credential.
+    pub secret: Secret,
+}
+
+impl fmt::Debug for KeyPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyPlan")
+            .field("name", &self.name)
+            .field("secret", &self.secret.id())
+            .finish()
+    }
+}
+
+/// The HTTP proxy on the way to an upstream.
+#[derive(Clone, PartialEq, Eq)]
+pub enum ProxyPlan {
+    /// `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` decide.
+    FromEnvironment,
+    /// None, whatever the environment says.
+    None,
+    /// This one. The URL may hold a password, so it is printed by its host alone.
+    Url(String),
+}
+
+impl ProxyPlan {
+    /// Returns the setting as the file would write it, with user and password masked.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::FromEnvironment => "env".to_owned(),
+            Self::None => "none".to_owned(),
+            Self::Url(url) => match (url.split_once("://"), url.rsplit_once('@')) {
+                (Some((scheme, _)), Some((_, host))) => format!("{scheme}://****@{host}"),
+                _ => url.clone(),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for ProxyPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown())
+    }
+}
+
+/// The HTTP version to speak to an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpVersion {
+    /// What TLS negotiates; HTTP/1.1 without TLS.
+    Auto,
+    /// HTTP/1.1 only.
+    Http1,
+    /// HTTP/2 only; with prior knowledge where there is no TLS.
+    Http2,
+}
+
+/// What is logged, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggingPlan {
+    /// The least important level still written. Default info.
+    pub level: LogLevel,
+    /// The shape of a line.
+    pub format: LogFormat,
+    /// A file written besides standard error.
+    pub file: Option<FilePlan>,
+    /// What is added at level debug.
+    pub debug_options: DebugPlan,
+}
+
+/// How important a line must be to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Someone must act.
+    Error,
+    /// Unexpected, handled.
+    Warn,
+    /// One line a request.
+    Info,
+    /// Decisions.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// Returns the name used in the file and by `tracing`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// The shape of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+    /// Pretty on a terminal, JSON elsewhere.
+    Auto,
+}
+
+impl LogFormat {
+    /// Returns the name used in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pretty => "pretty",
+            Self::Json => "json",
+            Self::Auto => "auto",
+        }
+    }
+}
+
+/// A log file that is turned over by size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilePlan {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The size at which it is turned over. Default 10 MiB.
+    pub max_bytes: u64,
+    /// How many old files are kept. Default 5.
+    pub keep: usize,
+}
+
+/// What is added to the log at level debug. All off by default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DebugPlan {
+    /// Header names and values, credentials masked.
+    pub log_headers: bool,
+    /// The start of each body.
+    pub log_bodies: bool,
+    /// How much of a body. Default 1000.
+    pub max_body_log_bytes: usize,
+    /// TLS version, cipher, handshake time, reuse.
+    pub log_connection: bool,
+}
+
+/// How a request finds its upstream. With one upstream there is nothing to choose.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoutingPlan {}
+
+/// Something allowed but unwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// What was found.
+    pub message: String,
+    /// What to do about it.
+    pub fix: String,
+}
+
+impl Plan {
+    /// Returns the plan that stands for "no file": one provider, Anthropic, no keys, no
+    /// authentication, loopback only. The client's own credential is passed on.
+    pub fn transparent() -> Self {
+        Self {
+            server: ServerPlan::default(),
+            providers: vec![ProviderPlan::anthropic()],
+            logging: LoggingPlan::default(),
+            routing: RoutingPlan::default(),
+            warnings: Vec::new(),
+            source: None,
+            digest: crate::load::digest(""),
+        }
+    }
+}
+
+impl Default for ServerPlan {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8787)),
+            tls: None,
+            enable_http2: true,
+            workers: None,
+            max_body_bytes: 32 << 20,
+            max_passthrough_bytes: 512 << 20,
+            max_concurrent: 1024,
+            max_connections: 8192,
+            timeout: Duration::from_mins(10),
+            stream_first_byte_timeout: Duration::from_mins(2),
+            stream_gap_timeout: Duration::from_mins(2),
+            body_read_timeout: Duration::from_mins(1),
+            drain_timeout: Duration::from_secs(30),
+            auth: AuthPlan::default(),
+        }
+    }
+}
+
+impl Default for AuthPlan {
+    fn default() -> Self {
+        Self {
+            client_keys: Vec::new(),
+            allow_subscription: false,
+            allow_bearer: true,
+            allow_unauthenticated_remote: false,
+        }
+    }
+}
+
+impl ProviderPlan {
+    /// Returns Anthropic with every default: named `anthropic`, no keys of the relay's own.
+    pub fn anthropic() -> Self {
+        Self {
+            name: "anthropic".to_owned(),
+            kind: ProviderKind::Anthropic,
+            enabled: true,
+            base_url: ANTHROPIC_BASE_URL.to_owned(),
+            keys: Vec::new(),
+            model_mapping: Vec::new(),
+            accepts_client_credential: true,
+            ca_file: None,
+            proxy: ProxyPlan::FromEnvironment,
+            connect_timeout: Duration::from_secs(10),
+            http_version: HttpVersion::Auto,
+            prewarm: 1,
+            max_idle_connections: 64,
+            idle_timeout: Duration::from_secs(55),
+        }
+    }
+}
+
+impl Default for LoggingPlan {
+    fn default() -> Self {
+        Self {
+            level: LogLevel::Info,
+            format: LogFormat::Auto,
+            file: None,
+            debug_options: DebugPlan::default(),
+        }
+    }
+}
+
+impl Default for DebugPlan {
+    fn default() -> Self {
+        Self {
+            log_headers: false,
+            log_bodies: false,
+            max_body_log_bytes: 1000,
+            log_connection: false,
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The raw form: the keys a file may hold, their kinds and bounds, and no meaning yet.
+//!
+//! In: nothing; `walk.rs` reads these types through their JSON Schema, so a key, a bound or a
+//! choice stands here once. Out: the schema and the values as written. Every key is optional
+//! here: defaults live in `plan.rs`, and `check.rs` says which keys are needed. Doc comments
+//! become the descriptions that an editor shows. Keys of later versions are rows of
+//! `not_built.rs`, not fields here.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A configuration of cc-relay.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Raw {
+    /// The listener, its bounds and its clients.
+    pub(crate) server: Server,
+    /// The upstreams. Without this key: Anthropic, with the client's own credential.
+    pub(crate) providers: Option<Vec<Provider>>,
+    /// What is logged, and where.
+    pub(crate) logging: Logging,
+}
+
+/// The listener, its bounds and its clients.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Server {
+    /// Address and port to listen on. Port 0 takes a free one. Default `127.0.0.1:8787`.
+    pub(crate) listen: Option<String>,
+    /// The same as `auth.api_key`; kept for older files.
+    pub(crate) api_key: Option<String>,
+    /// A certificate, to serve HTTPS.
+    pub(crate) tls: Option<Tls>,
+    /// Whether clients may speak HTTP/2. Default true.
+    pub(crate) enable_http2: Option<bool>,
+    /// Worker threads. Default: one a core.
+    #[schemars(range(min = 1, max = 1024))]
+    pub(crate) workers: Option<u64>,
+    /// The largest body of a routed request, in bytes. Default 33554432 (32 MiB).
+    #[schemars(range(min = 1024, max = 1_073_741_824))]
+    pub(crate) max_body_bytes: Option<u64>,
+    /// The largest body that is passed through unread, in bytes. Default 536870912 (512 MiB).
+    #[schemars(range(min = 1024, max = 17_179_869_184_u64))]
+    pub(crate) max_passthrough_bytes: Option<u64>,
+    /// Requests in flight at a time; more are answered 529. Default 1024.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) max_concurrent: Option<u64>,
+    /// Client connections at a time. Default 8192.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) max_connections: Option<u64>,
+    /// Milliseconds a request without streaming may wait for its first byte. Default 600000.
+    #[schemars(range(min = 1, max = 86_400_000))]
+    pub(crate) timeout_ms: Option<u64>,
+    /// Milliseconds a stream may wait for its first byte. Default 120000.
+    #[schemars(range(min = 1, max = 86_400_000))]
+    pub(crate) stream_first_byte_timeout_ms: Option<u64>,
+    /// Milliseconds a stream may stay silent between bytes. Default 120000.
+    #[schemars(range(min = 1, max = 86_400_000))]
+    pub(crate) stream_gap_timeout_ms: Option<u64>,
+    /// Milliseconds a client may take to send its body. Default 60000.
+    #[schemars(range(min = 1, max = 86_400_000))]
+    pub(crate) body_read_timeout_ms: Option<u64>,
+    /// Milliseconds running requests may take to finish on shutdown. Default 30000.
+    #[schemars(range(min = 0, max = 86_400_000))]
+    pub(crate) drain_timeout_ms: Option<u64>,
+    /// Who may use the relay.
+    pub(crate) auth: Auth,
+}
+
+/// A certificate and its key.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Tls {
+    /// The certificate chain, a PEM file.
+    pub(crate) cert_file: Option<String>,
+    /// The private key, a PEM file.
+    pub(crate) key_file: Option<String>,
+}
+
+/// Who may use the relay.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Auth {
+    /// The one credential of all clients, in `x-api-key` or `Authorization: Bearer`.
+    pub(crate) api_key: Option<String>,
+    /// A credential taken in `Authorization: Bearer` alone.
+    pub(crate) bearer_secret: Option<String>,
+    /// Whether `Authorization: Bearer` is read. Default true.
+    pub(crate) allow_bearer: Option<bool>,
+    /// Whether a client may come with its own Claude subscription token. Default false.
+    pub(crate) allow_subscription: Option<bool>,
+    /// Credentials with names, one a client.
+    pub(crate) keys: Vec<NamedKey>,
+    /// Whether to listen beyond this machine without any credential. Default false.
+    pub(crate) allow_unauthenticated_remote: Option<bool>,
+}
+
+/// A client's credential.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct NamedKey {
+    /// The name it is logged under, unique among them.
+    pub(crate) name: Option<String>,
+    /// The credential.
+    pub(crate) key: Option<String>,
+}
+
+/// An upstream.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Provider {
+    /// Its name, unique in the file.
+    pub(crate) name: Option<String>,
+    /// Its dialect.
+    #[serde(rename = "type")]
+    pub(crate) kind: Option<Kind>,
+    /// Whether it takes traffic. Default true.
+    pub(crate) enabled: Option<bool>,
+    /// Where it is: `http` or `https`, no query. Default: the vendor's own address.
+    pub(crate) base_url: Option<String>,
+    /// The relay's own credentials for it. Without: only the client's own is used.
+    pub(crate) keys: Vec<Key>,
+    /// Model names to send in place of those asked for.
+    pub(crate) model_mapping: BTreeMap<String, String>,
+    /// Whether the client's own credential may be sent to it. Default true for anthropic.
+    pub(crate) accepts_client_credential: Option<bool>,
+    /// Certificate authorities to trust besides the system's, a PEM file.
+    pub(crate) ca_file: Option<String>,
+    /// The HTTP proxy on the way: `env`, `none`, or a URL. Default `env`.
+    pub(crate) proxy: Option<String>,
+    /// Milliseconds a connection may take to stand, TLS included. Default 10000.
+    #[schemars(range(min = 1, max = 600_000))]
+    pub(crate) connect_timeout_ms: Option<u64>,
+    /// The HTTP version to speak. Default `auto`.
+    pub(crate) http_version: Option<HttpVersion>,
+    /// Connections opened before the first request. Default 1.
+    #[schemars(range(min = 0, max = 64))]
+    pub(crate) prewarm: Option<u64>,
+    /// Idle connections kept. Default 64.
+    #[schemars(range(min = 0, max = 10_000))]
+    pub(crate) max_idle_connections: Option<u64>,
+    /// Milliseconds an idle connection is kept. Default 55000.
+    #[schemars(range(min = 1, max = 3_600_000))]
+    pub(crate) idle_timeout_ms: Option<u64>,
+}
+
+/// The dialect of an upstream.
+#[derive(Clone, Copy, Deserialize, JsonSchema, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    Anthropic,
+}
+
+/// The HTTP version to speak to an upstream.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum HttpVersion {
+    Auto,
+    Http1,
+    Http2,
+}
+
+/// One of the relay's own credentials.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Key {
+    /// Its name, unique within the provider. Default `k1`, `k2`, ... by position.
+    pub(crate) name: Option<String>,
+    /// The credential.
+    pub(crate) key: Option<String>,
+}
+
+/// What is logged, and where.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Logging {
+    /// The least important level still written. Default `info`.
+    pub(crate) level: Option<Level>,
+    /// The shape of a line. Default `auto`: pretty on a terminal, else JSON.
+    pub(crate) format: Option<LogFormat>,
+    /// True is `format: pretty`, false is `format: json`; kept for older files.
+    pub(crate) pretty: Option<bool>,
+    /// A file written besides standard error.
+    pub(crate) file: Option<LogFile>,
+    /// What is added at level `debug`.
+    pub(crate) debug_options: DebugOptions,
+}
+
+/// How important a line must be.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// The shape of a log line.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormat {
+    Auto,
+    Pretty,
+    Json,
+}
+
+/// A log file that is turned over by size.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LogFile {
+    /// Where it is.
+    pub(crate) path: Option<String>,
+    /// The size in bytes at which it is turned over. Default 10485760 (10 MiB).
+    #[schemars(range(min = 1024, max = 1_099_511_627_776_u64))]
+    pub(crate) max_bytes: Option<u64>,
+    /// How many old files are kept. Default 5.
+    #[schemars(range(min = 0, max = 1000))]
+    pub(crate) keep: Option<u64>,
+}
+
+/// What is added at level `debug`.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct DebugOptions {
+    /// Header names and values, credentials masked. Default false.
+    pub(crate) log_headers: Option<bool>,
+    /// The start of each body. Default false.
+    pub(crate) log_bodies: Option<bool>,
+    /// How much of a body, in bytes. Default 1000.
+    #[schemars(range(min = 1, max = 1_048_576))]
+    pub(crate) max_body_log_bytes: Option<u64>,
+    /// TLS version, cipher, handshake time and reuse of connections. Default false.
+    pub(crate) log_connection: Option<bool>,
+}

@@ -1,0 +1,175 @@
+//! The JSON Schema of the raw form, and the questions the walk asks of it.
+//!
+//! In: the types of `raw.rs`. Out: for an editor the schema, for the walk the shape of a place
+//! and the sets of known and showable keys. It must never say of a place more than `raw.rs` does.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::mask::SECRET_KEYS;
+use crate::not_built;
+use crate::raw::Raw;
+
+/// Returns the JSON Schema of a configuration file, for editors and other tools.
+pub fn schema() -> Value {
+    let mut schema = schemars::schema_for!(Raw).to_value();
+    drop_null_defaults(&mut schema);
+    schema
+}
+
+/// Takes out `"default": null`: it says only that a key may be left out, and hides the true
+/// default, which the description names.
+fn drop_null_defaults(schema: &mut Value) {
+    match schema {
+        Value::Object(entries) => {
+            if entries.get("default") == Some(&Value::Null) {
+                entries.remove("default");
+            }
+            entries.values_mut().for_each(drop_null_defaults);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_null_defaults),
+        _ => {}
+    }
+}
+
+/// The schema with its names at hand.
+pub(crate) struct Schema {
+    root: Value,
+    /// Every key and every choice there is, built or not.
+    pub(crate) known: BTreeSet<String>,
+    /// The keys whose values may be shown.
+    pub(crate) safe: BTreeSet<String>,
+}
+
+/// What a place takes.
+#[derive(Debug)]
+pub(crate) enum Shape<'a> {
+    /// A section with these keys.
+    Section(&'a Map<String, Value>),
+    /// A section with any keys, all of one kind.
+    Table(&'a Value),
+    /// A list of one kind.
+    List(&'a Value),
+    /// One of these words.
+    Choice(Vec<&'a str>),
+    /// A text.
+    Text,
+    /// A whole number within bounds.
+    Whole { min: u64, max: u64 },
+    /// True or false.
+    Flag,
+}
+
+impl Shape<'_> {
+    /// Names the shape in words.
+    pub(crate) fn in_words(&self) -> &'static str {
+        match self {
+            Self::Section(_) | Self::Table(_) => "a section",
+            Self::List(_) => "a list",
+            Self::Choice(_) | Self::Text => "text",
+            Self::Whole { .. } => "a whole number",
+            Self::Flag => "true or false",
+        }
+    }
+}
+
+impl Schema {
+    /// Derives the schema of the raw form.
+    pub(crate) fn new() -> Self {
+        let mut new = Self {
+            root: schema(),
+            known: BTreeSet::new(),
+            safe: BTreeSet::new(),
+        };
+        let (mut known, mut safe) = (BTreeSet::new(), BTreeSet::new());
+        new.gather(&new.root, &mut known, &mut safe);
+        for row in not_built::ROWS {
+            known.extend(row.path.rsplit('.').next().map(str::to_owned));
+        }
+        known.extend(["true", "false", "null"].map(str::to_owned));
+        (new.known, new.safe) = (known, safe);
+        new
+    }
+
+    /// Returns the schema of a whole file.
+    pub(crate) fn root(&self) -> &Value {
+        &self.root
+    }
+
+    /// Returns the shape that a schema stands for.
+    pub(crate) fn shape<'a>(&'a self, schema: &'a Value) -> Shape<'a> {
+        let schema = self.resolve(schema);
+        let number = |key: &str| schema.get(key).and_then(Value::as_u64);
+        let choices = schema.get("enum").and_then(Value::as_array);
+        if let Some(choices) = choices {
+            return Shape::Choice(choices.iter().filter_map(Value::as_str).collect());
+        }
+        match kind(schema) {
+            "object" => match (schema.get("properties"), schema.get("additionalProperties")) {
+                (Some(Value::Object(keys)), _) => Shape::Section(keys),
+                (_, of) => Shape::Table(of.unwrap_or(&Value::Null)),
+            },
+            "array" => Shape::List(schema.get("items").unwrap_or(&Value::Null)),
+            "integer" => Shape::Whole {
+                min: number("minimum").unwrap_or(0),
+                max: number("maximum").unwrap_or(u64::MAX),
+            },
+            "boolean" => Shape::Flag,
+            _ => Shape::Text,
+        }
+    }
+
+    /// Follows references and passes over "or nothing".
+    fn resolve<'a>(&'a self, schema: &'a Value) -> &'a Value {
+        let mut schema = schema;
+        // A reference leads to a definition, which is at most an optional reference again.
+        for _ in 0..8 {
+            let referenced = schema
+                .get("$ref")
+                .and_then(Value::as_str)
+                .and_then(|reference| self.root.pointer(reference.strip_prefix('#')?));
+            let optional = schema.get("anyOf").and_then(Value::as_array);
+            let something = optional.and_then(|any| any.iter().find(|one| kind(one) != "null"));
+            match referenced.or(something) {
+                Some(next) => schema = next,
+                None => break,
+            }
+        }
+        schema
+    }
+
+    fn gather(&self, schema: &Value, known: &mut BTreeSet<String>, safe: &mut BTreeSet<String>) {
+        match self.shape(schema) {
+            Shape::Section(keys) => {
+                for (key, schema) in keys {
+                    known.insert(key.clone());
+                    let scalar = !matches!(
+                        self.shape(schema),
+                        Shape::Section(_) | Shape::Table(_) | Shape::List(_)
+                    );
+                    if scalar && !SECRET_KEYS.contains(&key.as_str()) {
+                        safe.insert(key.clone());
+                    }
+                    self.gather(schema, known, safe);
+                }
+            }
+            Shape::Table(of) | Shape::List(of) => self.gather(of, known, safe),
+            Shape::Choice(words) => known.extend(words.into_iter().map(str::to_owned)),
+            Shape::Text | Shape::Whole { .. } | Shape::Flag => {}
+        }
+    }
+}
+
+/// Returns the type that a schema names first, other than null.
+fn kind(schema: &Value) -> &str {
+    match schema.get("type") {
+        Some(Value::String(kind)) => kind,
+        Some(Value::Array(kinds)) => kinds
+            .iter()
+            .filter_map(Value::as_str)
+            .find(|kind| *kind != "null")
+            .unwrap_or("null"),
+        _ => "",
+    }
+}

@@ -1,0 +1,196 @@
+//! A plan written back as YAML, for `config show`.
+//!
+//! In: a plan. Out: every setting in force, defaults included, with credentials masked and each
+//! duration in milliseconds, under the keys of the file. It must never write more of a credential
+//! than its last four characters, and those only of a long one.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use relay_core::secret::Secret;
+
+use crate::plan::{
+    AuthPlan, CredentialHeader, HttpVersion, LoggingPlan, Plan, ProviderPlan, ServerPlan,
+};
+
+/// Lines of YAML at a depth.
+struct Page {
+    text: String,
+}
+
+/// Returns the configuration in force as YAML.
+pub fn show(plan: &Plan) -> String {
+    let mut page = Page {
+        text: String::new(),
+    };
+    let source = plan
+        .source
+        .as_deref()
+        .map_or("no file".to_owned(), |path| path.display().to_string());
+    page.raw(0, &format!("# {} ({})", printable(&source), plan.digest));
+    page.server(&plan.server);
+    page.raw(0, "providers:");
+    for provider in &plan.providers {
+        page.provider(provider);
+    }
+    page.logging(&plan.logging);
+    page.text
+}
+
+impl Page {
+    fn raw(&mut self, depth: usize, line: &str) {
+        let indent = depth.saturating_mul(2);
+        // Writing to a String cannot fail.
+        let _written = writeln!(self.text, "{:indent$}{line}", "");
+    }
+
+    fn set(&mut self, depth: usize, key: &str, value: impl std::fmt::Display) {
+        self.raw(depth, &format!("{key}: {value}"));
+    }
+
+    fn text(&mut self, depth: usize, key: &str, value: &str) {
+        self.raw(depth, &format!("{key}: {}", quoted(value)));
+    }
+
+    fn path(&mut self, depth: usize, key: &str, value: &Path) {
+        self.text(depth, key, &value.display().to_string());
+    }
+
+    fn server(&mut self, server: &ServerPlan) {
+        self.raw(0, "server:");
+        self.text(1, "listen", &server.listen.to_string());
+        if let Some(tls) = &server.tls {
+            self.raw(1, "tls:");
+            self.path(2, "cert_file", &tls.cert_file);
+            self.path(2, "key_file", &tls.key_file);
+        }
+        self.set(1, "enable_http2", server.enable_http2);
+        if let Some(workers) = server.workers {
+            self.set(1, "workers", workers);
+        }
+        self.set(1, "max_body_bytes", server.max_body_bytes);
+        self.set(1, "max_passthrough_bytes", server.max_passthrough_bytes);
+        self.set(1, "max_concurrent", server.max_concurrent);
+        self.set(1, "max_connections", server.max_connections);
+        self.set(1, "timeout_ms", ms(server.timeout));
+        self.set(
+            1,
+            "stream_first_byte_timeout_ms",
+            ms(server.stream_first_byte_timeout),
+        );
+        self.set(1, "stream_gap_timeout_ms", ms(server.stream_gap_timeout));
+        self.set(1, "body_read_timeout_ms", ms(server.body_read_timeout));
+        self.set(1, "drain_timeout_ms", ms(server.drain_timeout));
+        self.auth(&server.auth);
+    }
+
+    fn auth(&mut self, auth: &AuthPlan) {
+        self.raw(1, "auth:");
+        self.set(2, "allow_bearer", auth.allow_bearer);
+        self.set(2, "allow_subscription", auth.allow_subscription);
+        self.set(
+            2,
+            "allow_unauthenticated_remote",
+            auth.allow_unauthenticated_remote,
+        );
+        let named = |name: &str| name != "default" && name != "bearer";
+        for key in auth.client_keys.iter().filter(|key| !named(&key.name)) {
+            let place = match key.header {
+                CredentialHeader::Any | CredentialHeader::ApiKey => "api_key",
+                CredentialHeader::Bearer => "bearer_secret",
+            };
+            self.text(2, place, &masked(&key.secret));
+        }
+        let mut others = auth
+            .client_keys
+            .iter()
+            .filter(|key| named(&key.name))
+            .peekable();
+        if others.peek().is_some() {
+            self.raw(2, "keys:");
+        }
+        for key in others {
+            self.text(3, "- name", &key.name);
+            self.text(4, "key", &masked(&key.secret));
+        }
+    }
+
+    fn provider(&mut self, provider: &ProviderPlan) {
+        self.text(1, "- name", &provider.name);
+        self.set(2, "type", provider.kind.as_str());
+        self.set(2, "enabled", provider.enabled);
+        self.text(2, "base_url", &provider.base_url);
+        if !provider.keys.is_empty() {
+            self.raw(2, "keys:");
+        }
+        for key in &provider.keys {
+            self.text(3, "- name", &key.name);
+            self.text(4, "key", &masked(&key.secret));
+        }
+        if !provider.model_mapping.is_empty() {
+            self.raw(2, "model_mapping:");
+        }
+        for (from, to) in &provider.model_mapping {
+            self.text(3, &quoted(from), to);
+        }
+        self.set(
+            2,
+            "accepts_client_credential",
+            provider.accepts_client_credential,
+        );
+        if let Some(path) = &provider.ca_file {
+            self.path(2, "ca_file", path);
+        }
+        self.text(2, "proxy", &provider.proxy.shown());
+        self.set(2, "connect_timeout_ms", ms(provider.connect_timeout));
+        let version = match provider.http_version {
+            HttpVersion::Auto => "auto",
+            HttpVersion::Http1 => "http1",
+            HttpVersion::Http2 => "http2",
+        };
+        self.set(2, "http_version", version);
+        self.set(2, "prewarm", provider.prewarm);
+        self.set(2, "max_idle_connections", provider.max_idle_connections);
+        self.set(2, "idle_timeout_ms", ms(provider.idle_timeout));
+    }
+
+    fn logging(&mut self, logging: &LoggingPlan) {
+        self.raw(0, "logging:");
+        self.set(1, "level", logging.level.as_str());
+        self.set(1, "format", logging.format.as_str());
+        if let Some(file) = &logging.file {
+            self.raw(1, "file:");
+            self.path(2, "path", &file.path);
+            self.set(2, "max_bytes", file.max_bytes);
+            self.set(2, "keep", file.keep);
+        }
+        let debug = &logging.debug_options;
+        self.raw(1, "debug_options:");
+        self.set(2, "log_headers", debug.log_headers);
+        self.set(2, "log_bodies", debug.log_bodies);
+        self.set(2, "max_body_log_bytes", debug.max_body_log_bytes);
+        self.set(2, "log_connection", debug.log_connection);
+    }
+}
+
+fn masked(secret: &Secret) -> String {
+    secret
+        .last_four()
+        .map_or("(set)".to_owned(), |four| format!("…{four}"))
+}
+
+fn ms(duration: Duration) -> u128 {
+    duration.as_millis()
+}
+
+/// Writes a text as a YAML string. JSON's strings are YAML's.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .collect()
+}

@@ -1,0 +1,213 @@
+//! Who is asking, and with whose credential the upstream is asked.
+//!
+//! In: the credential headers of a request and the relay's policy. Out: an [`Admission`], and for
+//! a given upstream an [`UpstreamCredential`]. It must never let the relay's own credential out,
+//! nor a client's credential to an upstream that is not configured to take it.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+
+use crate::error::Unauthenticated;
+use crate::secret::{Secret, SecretDigest};
+
+/// The header of API keys.
+pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// What `config cc init` may write where a client insists on a credential: no credential at all.
+pub const PLACEHOLDER: &str = "managed-by-cc-relay";
+
+/// In which header a client key is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialHeader {
+    /// `x-api-key` or `Authorization: Bearer`.
+    Any,
+    /// `x-api-key` alone.
+    ApiKey,
+    /// `Authorization: Bearer` alone.
+    Bearer,
+}
+
+/// A client that the relay knows.
+#[derive(Clone)]
+#[expect(
+    missing_debug_implementations,
+    reason = "it holds the digest of a secret"
+)]
+pub struct Client {
+    /// Its name in logs.
+    pub name: Arc<str>,
+    /// The digest of its key.
+    pub digest: SecretDigest,
+    /// Where it may stand.
+    pub header: CredentialHeader,
+}
+
+/// Who is let in.
+#[derive(Clone, Default)]
+#[expect(missing_debug_implementations, reason = "it holds digests of secrets")]
+pub struct AuthPolicy {
+    /// The clients with a key. None: the relay is transparent and lets everybody in.
+    pub clients: Vec<Client>,
+    /// Whether a client may come with its own upstream credential instead of, or beside, a key.
+    pub allow_subscription: bool,
+}
+
+/// A client that was let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admission {
+    /// The name of its key, if it came with one.
+    pub client: Option<Arc<str>>,
+    /// Which of its headers hold a credential of its own.
+    pub own: OwnCredential,
+    /// Whether the relay's keys may serve it.
+    pub may_use_relay_keys: bool,
+}
+
+/// Which headers hold the client's own upstream credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OwnCredential {
+    /// `x-api-key`.
+    pub api_key: bool,
+    /// `authorization`.
+    pub authorization: bool,
+}
+
+impl OwnCredential {
+    const fn any(self) -> bool {
+        self.api_key || self.authorization
+    }
+}
+
+/// With what the upstream is asked.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "it holds a secret")]
+pub enum UpstreamCredential {
+    /// The client's own headers, unchanged.
+    Client(OwnCredential),
+    /// A key of the relay's.
+    Relay(Secret),
+}
+
+/// Decides whether a request is let in.
+///
+/// # Errors
+/// [`Unauthenticated`] with the reason. It becomes a 401 before any upstream is touched.
+pub fn admit(policy: &AuthPolicy, headers: &HeaderMap) -> Result<Admission, Unauthenticated> {
+    let api_key = only(headers, &X_API_KEY)?;
+    let authorization = only(headers, &AUTHORIZATION)?;
+    let bearer = authorization.and_then(bearer_token);
+    let client_by_key = api_key.and_then(|key| policy.find(key));
+    let client_by_bearer = bearer.and_then(|token| policy.find(token));
+    let own = OwnCredential {
+        api_key: is_own(api_key, client_by_key),
+        // A scheme other than Bearer is never the relay's: it can only be the client's own.
+        authorization: is_own(bearer.or(authorization), client_by_bearer),
+    };
+    let client = client_by_key
+        .filter(|client| client.takes(CredentialHeader::ApiKey))
+        .or(client_by_bearer.filter(|client| client.takes(CredentialHeader::Bearer)));
+    if policy.clients.is_empty() {
+        return Ok(Admission {
+            client: None,
+            own,
+            may_use_relay_keys: true,
+        });
+    }
+    if let Some(client) = client {
+        let own = if policy.allow_subscription {
+            own
+        } else {
+            OwnCredential::default()
+        };
+        return Ok(Admission {
+            client: Some(Arc::clone(&client.name)),
+            own,
+            may_use_relay_keys: true,
+        });
+    }
+    match (own.any(), policy.allow_subscription) {
+        (true, true) => Ok(Admission {
+            client: None,
+            own,
+            may_use_relay_keys: false,
+        }),
+        (true, false) => Err(Unauthenticated::Wrong),
+        (false, _) => Err(Unauthenticated::Missing),
+    }
+}
+
+/// Decides with what one upstream is asked on behalf of an admitted client.
+///
+/// # Errors
+/// [`Unauthenticated::NothingToSend`] if the client brought nothing that this upstream takes and
+/// the relay has no key that may serve it. Such an upstream is skipped without a round trip.
+pub fn for_upstream(
+    admission: &Admission,
+    accepts_client_credential: bool,
+    relay_key: Option<&Secret>,
+) -> Result<UpstreamCredential, Unauthenticated> {
+    if admission.own.any() && accepts_client_credential {
+        return Ok(UpstreamCredential::Client(admission.own));
+    }
+    match relay_key {
+        Some(key) if admission.may_use_relay_keys => Ok(UpstreamCredential::Relay(key.clone())),
+        _ => Err(Unauthenticated::NothingToSend),
+    }
+}
+
+impl AuthPolicy {
+    /// Finds the client whose key this is, in whichever header it stands. Compares with every key,
+    /// so that the time tells nothing about which one matched.
+    fn find(&self, presented: &[u8]) -> Option<&Client> {
+        if self.clients.is_empty() {
+            return None;
+        }
+        let digest = SecretDigest::of(presented);
+        let mut found = None;
+        for client in &self.clients {
+            if client.digest.matches(&digest) {
+                found = Some(client);
+            }
+        }
+        found
+    }
+}
+
+impl Client {
+    fn takes(&self, header: CredentialHeader) -> bool {
+        self.header == CredentialHeader::Any || self.header == header
+    }
+}
+
+/// Tells whether a value is the client's own upstream credential. A key of the relay's is not,
+/// even in a header where it is not accepted: it must not leave the relay.
+fn is_own(value: Option<&[u8]>, client: Option<&Client>) -> bool {
+    value.is_some_and(|value| value != PLACEHOLDER.as_bytes()) && client.is_none()
+}
+
+/// Returns the only value of a header. A second line would leave open which one is meant.
+fn only<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'a [u8]>, Unauthenticated> {
+    let mut values = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    let first = values.next().filter(|value| !value.is_empty());
+    if values.next().is_some() {
+        Err(Unauthenticated::Repeated)
+    } else {
+        Ok(first)
+    }
+}
+
+/// Returns the token of `Bearer <token>`; the scheme in any case, as RFC 9110 §11.1 wants.
+fn bearer_token(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(7)?;
+    scheme
+        .eq_ignore_ascii_case(b"bearer ")
+        .then(|| token.trim_ascii())
+}
+
+#[cfg(test)]
+mod tests;

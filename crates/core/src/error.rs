@@ -1,0 +1,263 @@
+//! What the relay answers when no upstream did.
+//!
+//! In: a [`RelayError`]. Out: its [`Wire`] form: status, Anthropic's error type, a text for the
+//! client. An upstream's own error never becomes one of these: it passes word for word.
+//!
+//! Statuses and types: Anthropic's errors page, read 2026-11-22. What Claude Code does with each
+//! was measured with version 2.1.330: it retries 429, 5xx and 529; it retries a 401 for a minute
+//! unless `x-should-retry: false` stands beside it.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use http::StatusCode;
+
+/// An error of the relay's own.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RelayError {
+    /// The body is longer than allowed.
+    #[error("request body over {limit_bytes} bytes")]
+    BodyTooLarge {
+        /// The limit in force.
+        limit_bytes: u64,
+    },
+    /// The body did not come in time.
+    #[error("request body stalled")]
+    BodyStalled,
+    /// The body cannot be routed: it is no JSON object, or names no model.
+    #[error("request body names no model")]
+    NoModel,
+    /// No credential that this relay knows.
+    #[error("client not authenticated: {0}")]
+    Unauthenticated(Unauthenticated),
+    /// No such endpoint.
+    #[error("no such endpoint")]
+    NotFound,
+    /// The endpoint exists, the method does not.
+    #[error("method not allowed")]
+    MethodNotAllowed,
+    /// As many requests as allowed are under way.
+    #[error("too many concurrent requests")]
+    Overloaded,
+    /// The relay is stopping.
+    #[error("draining")]
+    Draining,
+    /// The upstream could not be reached, or closed before it answered.
+    #[error("upstream unreachable: {0}")]
+    Unreachable(Cow<'static, str>),
+    /// The upstream took the request and did not answer in time.
+    #[error("upstream silent for {waited:?}")]
+    UpstreamTimeout {
+        /// How long the relay waited.
+        waited: Duration,
+    },
+    /// A fault of the relay's own.
+    #[error("internal: {0}")]
+    Internal(&'static str),
+}
+
+/// Why a client is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unauthenticated {
+    /// No credential came.
+    #[error("no credential")]
+    Missing,
+    /// A credential came that is not among those configured.
+    #[error("unknown credential")]
+    Wrong,
+    /// A credential header came more than once.
+    #[error("repeated credential header")]
+    Repeated,
+    /// The client brought none, and the relay has no key for the upstream.
+    #[error("no credential for the upstream")]
+    NothingToSend,
+}
+
+impl Unauthenticated {
+    const fn message(self) -> &'static str {
+        match self {
+            Self::Missing => {
+                "cc-relay: this relay wants a client key, in x-api-key or as Authorization: Bearer"
+            }
+            Self::Wrong => "cc-relay: this client key is not one of those configured",
+            Self::Repeated => "cc-relay: a credential header was sent more than once",
+            Self::NothingToSend => {
+                "cc-relay: no credential for the upstream: log in to Claude Code or set \
+                 ANTHROPIC_API_KEY, or give the provider a key in the relay's config file"
+            }
+        }
+    }
+}
+
+/// An error as the client sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wire {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// `error.type`.
+    pub kind: &'static str,
+    /// `error.message`.
+    pub message: Cow<'static, str>,
+    /// `retry-after`.
+    pub retry_after: Option<Duration>,
+    /// Whether the answer carries `x-should-retry: false`.
+    pub final_answer: bool,
+}
+
+impl RelayError {
+    /// Returns the status, type and text for the client.
+    pub fn wire(&self) -> Wire {
+        let (status, kind) = self.class();
+        let retries_soon = matches!(self, Self::Overloaded | Self::Draining);
+        Wire {
+            status,
+            kind,
+            message: self.message(),
+            retry_after: retries_soon.then_some(Duration::from_secs(1)),
+            final_answer: matches!(self, Self::Unauthenticated(_)),
+        }
+    }
+
+    const fn class(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "request_too_large"),
+            Self::BodyStalled => (StatusCode::REQUEST_TIMEOUT, "invalid_request_error"),
+            Self::NoModel => (StatusCode::BAD_REQUEST, "invalid_request_error"),
+            Self::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "authentication_error"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not_found_error"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error"),
+            Self::Overloaded | Self::Draining => (OVERLOADED, "overloaded_error"),
+            Self::Unreachable(_) => (StatusCode::BAD_GATEWAY, "api_error"),
+            Self::UpstreamTimeout { .. } => (StatusCode::GATEWAY_TIMEOUT, "timeout_error"),
+            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "api_error"),
+        }
+    }
+
+    fn message(&self) -> Cow<'static, str> {
+        match self {
+            Self::BodyTooLarge { limit_bytes } => {
+                format!("Request exceeds the maximum allowed size of {limit_bytes} bytes").into()
+            }
+            Self::BodyStalled => "cc-relay: the request body did not arrive in time".into(),
+            Self::NoModel => {
+                "cc-relay: the body must be a JSON object with a string `model`".into()
+            }
+            Self::Unauthenticated(why) => why.message().into(),
+            Self::NotFound => "cc-relay: no such path; the Messages API is at /v1/messages".into(),
+            Self::MethodNotAllowed => "cc-relay: this path does not take this method".into(),
+            Self::Overloaded => {
+                "cc-relay: as many requests as `server.max_concurrent` allows are under way".into()
+            }
+            Self::Draining => "cc-relay: stopping".into(),
+            Self::Unreachable(why) => {
+                format!("cc-relay: the upstream could not be reached: {why}").into()
+            }
+            Self::UpstreamTimeout { waited } => format!(
+                "cc-relay: the upstream did not answer within {} s",
+                waited.as_secs()
+            )
+            .into(),
+            Self::Internal(_) => "cc-relay: internal error; see the relay's log".into(),
+        }
+    }
+
+    /// Returns the low-cardinality name for logs and metrics.
+    pub const fn error_type(&self) -> &'static str {
+        match self {
+            Self::BodyTooLarge { .. } => "body_too_large",
+            Self::BodyStalled => "body_stalled",
+            Self::NoModel => "no_model",
+            Self::Unauthenticated(_) => "auth",
+            Self::NotFound | Self::MethodNotAllowed => "not_found",
+            Self::Overloaded => "overloaded",
+            Self::Draining => "draining",
+            Self::Unreachable(_) => "connect",
+            Self::UpstreamTimeout { .. } => "timeout",
+            Self::Internal(_) => "internal",
+        }
+    }
+}
+
+/// 529, Anthropic's "overloaded": retried by every official client.
+const OVERLOADED: StatusCode = match StatusCode::from_u16(529) {
+    Ok(status) => status,
+    Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+};
+
+impl Wire {
+    /// Returns the body in Anthropic's envelope.
+    pub fn body(&self, request_id: &str) -> Vec<u8> {
+        #[derive(serde::Serialize)]
+        struct Envelope<'a> {
+            r#type: &'a str,
+            error: Error<'a>,
+            request_id: &'a str,
+        }
+        #[derive(serde::Serialize)]
+        struct Error<'a> {
+            r#type: &'a str,
+            message: &'a str,
+        }
+        let error = Error {
+            r#type: self.kind,
+            message: &self.message,
+        };
+        serde_json::to_vec(&Envelope {
+            r#type: "error",
+            error,
+            request_id,
+        })
+        .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_has_its_status_and_type() {
+        let table = [
+            (
+                RelayError::BodyTooLarge { limit_bytes: 1 },
+                413,
+                "request_too_large",
+            ),
+            (RelayError::BodyStalled, 408, "invalid_request_error"),
+            (RelayError::NoModel, 400, "invalid_request_error"),
+            (
+                RelayError::Unauthenticated(Unauthenticated::Wrong),
+                401,
+                "authentication_error",
+            ),
+            (RelayError::NotFound, 404, "not_found_error"),
+            (RelayError::MethodNotAllowed, 405, "invalid_request_error"),
+            (RelayError::Overloaded, 529, "overloaded_error"),
+            (RelayError::Draining, 529, "overloaded_error"),
+            (RelayError::Unreachable("refused".into()), 502, "api_error"),
+            (
+                RelayError::UpstreamTimeout {
+                    waited: Duration::from_mins(2),
+                },
+                504,
+                "timeout_error",
+            ),
+            (RelayError::Internal("x"), 500, "api_error"),
+        ];
+        for (error, status, kind) in table {
+            let wire = error.wire();
+            assert_eq!((wire.status.as_u16(), wire.kind), (status, kind), "{error}");
+            assert_eq!(wire.final_answer, status == 401, "{error}");
+            assert_eq!(wire.retry_after.is_some(), status == 529, "{error}");
+        }
+    }
+
+    #[test]
+    fn the_envelope_is_anthropics() {
+        let body = RelayError::NotFound.wire().body("req_1");
+        let value: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(value["type"], "error");
+        assert_eq!(value["error"]["type"], "not_found_error");
+        assert_eq!(value["request_id"], "req_1");
+    }
+}

@@ -1,0 +1,194 @@
+//! Which headers go on.
+//!
+//! In: the headers of one side. Out: those for the other. It is a list of what stays behind, never
+//! of what may pass: an unknown header passes, each of its lines, in order.
+//!
+//! Hop-by-hop: RFC 9110 §7.6.1 and the older list of RFC 2616 §13.5.1.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use crate::credential::{OwnCredential, UpstreamCredential, X_API_KEY};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Tells whether a header belongs to one connection only.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    [
+        header::CONNECTION,
+        header::TRANSFER_ENCODING,
+        header::TE,
+        header::TRAILER,
+        header::UPGRADE,
+        header::PROXY_AUTHENTICATE,
+        header::PROXY_AUTHORIZATION,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+    ]
+    .contains(name)
+}
+
+/// Returns the headers for the upstream: end-to-end ones as they came, without `host`,
+/// `content-length` and `expect` (which belong to the relay's own message), and with the decided
+/// credential in place of the client's.
+pub fn for_upstream(from: &HeaderMap, credential: &UpstreamCredential) -> HeaderMap {
+    let own = match credential {
+        UpstreamCredential::Client(own) => *own,
+        UpstreamCredential::Relay(_) => OwnCredential::default(),
+    };
+    let listed = Listed::of(from);
+    let mut to = HeaderMap::with_capacity(from.len().saturating_add(2));
+    for (name, value) in from {
+        let stays = name == header::HOST
+            || name == header::CONTENT_LENGTH
+            || name == header::EXPECT
+            || (name == X_API_KEY && !own.api_key)
+            || (name == header::AUTHORIZATION && !own.authorization)
+            || is_hop_by_hop(name)
+            || listed.contains(name);
+        if !stays {
+            to.append(name.clone(), value.clone());
+        }
+    }
+    to
+}
+
+/// Removes from a response what belongs to the connection to the upstream.
+pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let listed = Listed::of(headers);
+    let gone: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_hop_by_hop(name) || listed.contains(name))
+        .cloned()
+        .collect();
+    for name in gone {
+        headers.remove(name);
+    }
+}
+
+/// The header names that `connection` lists.
+struct Listed(Vec<HeaderName>);
+
+impl Listed {
+    fn of(headers: &HeaderMap) -> Self {
+        let values = headers.get_all(header::CONNECTION).iter();
+        let tokens = values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|text| text.split(','));
+        let names = tokens.map(str::trim).filter(|token| {
+            !token.eq_ignore_ascii_case("keep-alive") && !token.eq_ignore_ascii_case("close")
+        });
+        // A client must not name an end-to-end header of ours away; credentials are decided above.
+        let names = names.filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok());
+        Self(names.take(16).collect())
+    }
+
+    fn contains(&self, name: &HeaderName) -> bool {
+        self.0.contains(name)
+    }
+}
+
+/// Makes the headers of an event stream say that no cache or proxy behind may hold it back.
+pub fn forbid_buffering(headers: &mut HeaderMap) {
+    const NO_TRANSFORM: HeaderValue = HeaderValue::from_static("no-cache, no-transform");
+    let says_no_transform = |value: &HeaderValue| {
+        value
+            .to_str()
+            .is_ok_and(|text| text.contains("no-transform"))
+    };
+    if !headers
+        .get_all(header::CACHE_CONTROL)
+        .iter()
+        .any(says_no_transform)
+    {
+        headers.insert(header::CACHE_CONTROL, NO_TRANSFORM);
+    }
+    let buffering = HeaderName::from_static("x-accel-buffering");
+    headers
+        .entry(buffering)
+        .or_insert(HeaderValue::from_static("no"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    fn map(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn lines(headers: &HeaderMap) -> Vec<(String, String)> {
+        headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn end_to_end_headers_pass_repeated_lines_included() {
+        let from = map(&[
+            ("host", "127.0.0.1"),
+            ("anthropic-beta", "a,b"),
+            ("anthropic-beta", "c"),
+            ("x-claude-code-session-id", "s"),
+            ("connection", "keep-alive, x-hop"),
+            ("x-hop", "1"),
+            ("te", "trailers"),
+            ("content-length", "12"),
+            ("x-api-key", "relay"),
+            ("authorization", "Bearer relay"),
+            ("accept-encoding", "gzip, br"),
+        ]);
+        let to = for_upstream(&from, &UpstreamCredential::Relay(Secret::new("k")));
+        let expected = [
+            ("anthropic-beta", "a,b"),
+            ("anthropic-beta", "c"),
+            ("x-claude-code-session-id", "s"),
+            ("accept-encoding", "gzip, br"),
+        ];
+        assert_eq!(
+            lines(&to),
+            expected.map(|(n, v)| (n.to_owned(), v.to_owned()))
+        );
+    }
+
+    #[test]
+    fn the_clients_own_credential_passes_where_it_is_decided_so() {
+        let from = map(&[("x-api-key", "relay"), ("authorization", "Bearer own")]);
+        let own = OwnCredential {
+            api_key: false,
+            authorization: true,
+        };
+        let to = for_upstream(&from, &UpstreamCredential::Client(own));
+        assert_eq!(
+            lines(&to),
+            [("authorization".to_owned(), "Bearer own".to_owned())]
+        );
+    }
+
+    #[test]
+    fn a_response_keeps_what_is_end_to_end() {
+        let mut headers = map(&[
+            ("request-id", "req_1"),
+            ("transfer-encoding", "chunked"),
+            ("connection", "close"),
+            ("retry-after", "3"),
+            ("anthropic-ratelimit-unified-5h-status", "allowed"),
+        ]);
+        strip_hop_by_hop(&mut headers);
+        assert_eq!(headers.len(), 3);
+    }
+
+    #[test]
+    fn a_stream_says_that_it_must_not_be_buffered() {
+        let mut headers = map(&[("cache-control", "no-cache")]);
+        forbid_buffering(&mut headers);
+        assert_eq!(headers["cache-control"], "no-cache, no-transform");
+        assert_eq!(headers["x-accel-buffering"], "no");
+    }
+}

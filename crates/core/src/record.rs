@@ -1,0 +1,144 @@
+//! What is known of a request once it has ended: the one record that logs and counters are made of.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::request::{ModelName, SessionId};
+use crate::snapshot::TargetId;
+use crate::usage::Usage;
+
+/// How an exchange ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The upstream's answer went to the client whole, whatever its status.
+    Complete,
+    /// The upstream sent `event: error` after its head: passed on as it came.
+    ErrorEvent,
+    /// The upstream's answer broke off, or ended without saying so: the client's connection was
+    /// aborted.
+    StreamCut,
+    /// The upstream fell silent in the middle of its answer: aborted likewise.
+    Stalled,
+    /// The client went away first.
+    ClientGone,
+    /// The relay answered by itself: nothing came from an upstream.
+    Refused,
+}
+
+impl Outcome {
+    /// Returns the name used in logs and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::ErrorEvent => "error_event",
+            Self::StreamCut => "stream_cut",
+            Self::Stalled => "stalled",
+            Self::ClientGone => "client_gone",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// How well the relay could read a copy of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Observation {
+    /// Nothing in it was to be read.
+    None,
+    /// Read whole.
+    Read,
+    /// It could not be read: too long, an unknown encoding, or no JSON. Usage is unknown.
+    Unreadable,
+}
+
+/// How the connection to the upstream came about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionFacts {
+    /// Whether an open connection was used again.
+    pub reused: bool,
+    /// `h1` or `h2`.
+    pub protocol: &'static str,
+    /// Time for the name lookup, where one was made.
+    pub dns: Option<Duration>,
+    /// Time for the TCP (and proxy) connect.
+    pub connect: Option<Duration>,
+    /// Time for the TLS handshake.
+    pub handshake: Option<Duration>,
+    /// For example `TLSv1_3`.
+    pub tls_version: Option<Arc<str>>,
+    /// For example `TLS13_AES_256_GCM_SHA384`.
+    pub tls_cipher: Option<Arc<str>>,
+}
+
+/// Header lines and body starts, kept only where `logging.debug_options` asks for them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Exhibit {
+    /// Request header lines, credentials masked.
+    pub request_headers: Vec<(Box<str>, Box<str>)>,
+    /// Response header lines.
+    pub response_headers: Vec<(Box<str>, Box<str>)>,
+    /// Start of the request body, credentials masked.
+    pub request_body: Option<Box<str>>,
+    /// Start of the response body.
+    pub response_body: Option<Box<str>>,
+}
+
+/// One request, from its first byte to its last.
+#[derive(Debug, Clone)]
+pub struct RequestRecord {
+    /// The client's `x-request-id`, or one of ours.
+    pub request_id: Box<str>,
+    /// `request-id` of the upstream.
+    pub upstream_request_id: Option<Box<str>>,
+    /// Start, as time since the Unix epoch.
+    pub started: Duration,
+    /// HTTP method.
+    pub method: http::Method,
+    /// Path without query.
+    pub path: Box<str>,
+    /// Name of the endpoint.
+    pub endpoint: &'static str,
+    /// Name of the client key.
+    pub client: Option<Arc<str>>,
+    /// Where it went.
+    pub target: Option<TargetId>,
+    /// Model asked for.
+    pub model: Option<ModelName>,
+    /// Model that answered.
+    pub response_model: Option<Box<str>>,
+    /// Session.
+    pub session: Option<SessionId>,
+    /// `x-claude-code-agent-id`.
+    pub agent: Option<Box<str>>,
+    /// Whether a stream was asked for.
+    pub stream: bool,
+    /// Status sent to the client; `None` if it left before one was.
+    pub status: Option<u16>,
+    /// From the request's last byte to the upstream's head.
+    pub time_to_head: Option<Duration>,
+    /// From the request's last byte to the first event or byte of the body.
+    pub time_to_first_event: Option<Duration>,
+    /// From first byte in to last byte out.
+    pub duration: Duration,
+    /// The relay's own time before the request was sent on, without waiting for the client's body.
+    pub overhead: Duration,
+    /// Bytes of the request body.
+    pub request_bytes: u64,
+    /// Bytes of the response body that were passed on.
+    pub response_bytes: u64,
+    /// Stream events that were passed on.
+    pub events: u64,
+    /// What it used.
+    pub usage: Usage,
+    /// Why the model stopped.
+    pub stop_reason: Option<Box<str>>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Low-cardinality name of what went wrong.
+    pub error_type: Option<Box<str>>,
+    /// Whether usage could be read.
+    pub observation: Observation,
+    /// The connection to the upstream, where one was used.
+    pub connection: Option<ConnectionFacts>,
+    /// Kept only where asked for.
+    pub exhibit: Option<Box<Exhibit>>,
+}

@@ -1,0 +1,333 @@
+//! Listens, and gives each connection to the worker with the fewest.
+//!
+//! In: a listening socket and the settings. Out: a running [`Server`]. Each worker is one thread
+//! with a single-threaded runtime: a connection, the requests on it and the upstream connections
+//! that serve them live and die on one thread. `SO_REUSEPORT` would spread connections by hash;
+//! counting them spreads them evenly, which is what keeps the tail short on few cores.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use relay_core::snapshot::Snapshot;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+use tokio::time::{interval, sleep};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+
+use crate::clock::{self, RequestIds};
+use crate::connect::Connector;
+use crate::finish::{Counters, ExhibitOptions, RecordSink, Shared};
+use crate::pool::Pool;
+use crate::serve::{ConnectionOptions, serve_connection};
+use crate::worker::Worker;
+
+/// How to listen.
+#[derive(Debug)]
+pub struct ServerOptions {
+    /// The socket, bound and listening.
+    pub listener: std::net::TcpListener,
+    /// TLS for clients, if any.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Whether HTTP/2 is spoken: by ALPN over TLS, by prior knowledge without.
+    pub enable_http2: bool,
+    /// Worker threads.
+    pub workers: usize,
+    /// Most client connections at once; one more is closed at once.
+    pub max_connections: usize,
+    /// What the log keeps beyond the record.
+    pub exhibit: ExhibitOptions,
+    /// The version that `/health` tells.
+    pub version: &'static str,
+}
+
+/// A running relay.
+#[expect(missing_debug_implementations, reason = "a snapshot holds secrets")]
+pub struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    draining: Arc<AtomicBool>,
+    stop: CancellationToken,
+    abort: CancellationToken,
+    threads: Vec<JoinHandle<()>>,
+}
+
+type Inlet = mpsc::UnboundedSender<std::net::TcpStream>;
+
+/// One worker as the listener sees it.
+struct Seat {
+    inlet: Inlet,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Server {
+    /// Starts the worker threads and begins to accept.
+    ///
+    /// `connectors` has one entry for each target of the snapshot, in the same order.
+    ///
+    /// # Errors
+    /// If a thread or runtime cannot be made, or the listener cannot be used.
+    pub fn start(
+        options: ServerOptions,
+        snapshot: Snapshot,
+        connectors: &[Arc<Connector>],
+        sink: Arc<dyn RecordSink>,
+    ) -> std::io::Result<Self> {
+        let address = options.listener.local_addr()?;
+        options.listener.set_nonblocking(true)?;
+        let shared = Arc::new(Shared {
+            counters: Counters::default(),
+            sink,
+            exhibit: options.exhibit,
+        });
+        let draining = Arc::new(AtomicBool::new(false));
+        let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
+        let settings = Arc::new(ArcSwap::from_pointee(snapshot));
+        let ids = Arc::new(RequestIds::new());
+        let started = clock::now();
+        let mut threads = Vec::new();
+        let mut seats = Vec::new();
+        for index in 0..options.workers.max(1) {
+            let tasks = TaskTracker::new();
+            let pools = connectors
+                .iter()
+                .map(|it| Pool::new(Arc::clone(it), tasks.clone()))
+                .collect();
+            let worker = Arc::new(Worker {
+                shared: Arc::clone(&shared),
+                settings: Arc::clone(&settings),
+                pools,
+                ids: Arc::clone(&ids),
+                draining: Arc::clone(&draining),
+                started,
+                version: options.version,
+            });
+            let (inlet, outlet) = mpsc::unbounded_channel();
+            let connections = Arc::new(AtomicUsize::new(0));
+            seats.push(Seat {
+                inlet,
+                connections: Arc::clone(&connections),
+            });
+            let run = Run {
+                worker,
+                connections,
+                options: ConnectionOptions {
+                    tls: options.tls.clone(),
+                    enable_http2: options.enable_http2,
+                    stop: stop.clone(),
+                },
+                abort: abort.clone(),
+            };
+            let runtime = runtime()?;
+            let body = move || runtime.block_on(run.work(outlet));
+            threads.push(
+                std::thread::Builder::new()
+                    .name(format!("worker-{index}"))
+                    .spawn(body)?,
+            );
+        }
+        let listen = Listen {
+            seats,
+            shared: Arc::clone(&shared),
+            max_connections: options.max_connections,
+            stop: stop.clone(),
+        };
+        let runtime = runtime()?;
+        let listener = options.listener;
+        let body = move || runtime.block_on(listen.accept(listener));
+        threads.push(
+            std::thread::Builder::new()
+                .name("accept".to_owned())
+                .spawn(body)?,
+        );
+        Ok(Self {
+            address,
+            shared,
+            draining,
+            stop,
+            abort,
+            threads,
+        })
+    }
+
+    /// Returns the address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns what has happened since the start.
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    /// Stops: accepts no more, lets running requests finish for as long as `drain` says, then ends
+    /// the rest. Returns the number of requests that were cut off.
+    pub fn stop(mut self, drain: Duration) -> usize {
+        self.draining.store(true, Ordering::Relaxed);
+        self.stop.cancel();
+        let deadline = clock::now().checked_add(drain);
+        while self.shared.counters.connections.load(Ordering::Relaxed) > 0
+            && deadline.is_some_and(|deadline| clock::now() < deadline)
+        {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let cut_off = self.shared.counters.live.load(Ordering::Relaxed);
+        self.abort.cancel();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                warn!("a worker thread panicked");
+            }
+        }
+        cut_off
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.abort.cancel();
+    }
+}
+
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+}
+
+/// The listener's own loop.
+struct Listen {
+    seats: Vec<Seat>,
+    shared: Arc<Shared>,
+    max_connections: usize,
+    stop: CancellationToken,
+}
+
+impl Listen {
+    async fn accept(self, listener: std::net::TcpListener) {
+        let listener = match TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => return warn!(%error, "cannot listen"),
+        };
+        loop {
+            let accepted = tokio::select! {
+                () = self.stop.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, _)) => self.seat(stream),
+                Err(error) => {
+                    // Out of file descriptors, say: it passes, and spinning would not help.
+                    warn!(%error, "cannot accept a connection");
+                    sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    fn seat(&self, stream: tokio::net::TcpStream) {
+        let open = self.shared.counters.connections.load(Ordering::Relaxed);
+        if open >= self.max_connections {
+            warn!(
+                open,
+                "connection refused: `server.max_connections` are open"
+            );
+            return;
+        }
+        let Some(seat) = self
+            .seats
+            .iter()
+            .min_by_key(|seat| seat.connections.load(Ordering::Relaxed))
+        else {
+            return;
+        };
+        let Ok(stream) = stream.into_std() else {
+            return;
+        };
+        seat.connections.fetch_add(1, Ordering::Relaxed);
+        self.shared
+            .counters
+            .connections
+            .fetch_add(1, Ordering::Relaxed);
+        if seat.inlet.send(stream).is_err() {
+            warn!("a worker is gone");
+        }
+    }
+}
+
+/// A worker's own loop.
+struct Run {
+    worker: Arc<Worker>,
+    connections: Arc<AtomicUsize>,
+    options: ConnectionOptions,
+    abort: CancellationToken,
+}
+
+/// How often idle upstream connections are looked through.
+const SWEEP: Duration = Duration::from_secs(10);
+
+impl Run {
+    async fn work(self, mut outlet: mpsc::UnboundedReceiver<std::net::TcpStream>) {
+        let tasks = TaskTracker::new();
+        for pool in &self.worker.pools {
+            tasks.spawn(Arc::clone(pool).prewarm());
+        }
+        let mut sweep = interval(SWEEP);
+        loop {
+            tokio::select! {
+                () = self.abort.cancelled() => return,
+                _ = sweep.tick() => {
+                    for pool in &self.worker.pools {
+                        pool.sweep(clock::now());
+                    }
+                }
+                arrived = outlet.recv() => match arrived {
+                    Some(stream) => self.serve(stream, &tasks),
+                    // The listener is gone: what runs may finish.
+                    None => break,
+                },
+            }
+        }
+        tasks.close();
+        tokio::select! {
+            () = self.abort.cancelled() => {}
+            () = tasks.wait() => {}
+        }
+    }
+
+    fn serve(&self, stream: std::net::TcpStream, tasks: &TaskTracker) {
+        let counted = Counted {
+            worker: Arc::clone(&self.worker),
+            connections: Arc::clone(&self.connections),
+        };
+        let (options, inner) = (self.options.clone(), tasks.clone());
+        tasks.spawn(async move {
+            serve_connection(&counted.worker, stream, &options, inner).await;
+            drop(counted);
+        });
+    }
+}
+
+/// Counts a connection until it is gone, however it goes.
+struct Counted {
+    worker: Arc<Worker>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+        self.worker
+            .shared
+            .counters
+            .connections
+            .fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,121 @@
+//! The bodies that travel: to the upstream, and back to the client.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::emit::Emit;
+
+/// What goes wrong with a body on its way: the connection that carries it is then aborted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Cut {
+    /// The upstream's answer broke off, or ended without saying so.
+    #[error("the upstream's answer broke off")]
+    Broken,
+    /// The upstream fell silent.
+    #[error("the upstream fell silent")]
+    Stalled,
+    /// The client's body broke off.
+    #[error("the client's body broke off")]
+    Client,
+    /// The client's body is longer than allowed.
+    #[error("the client's body is too long")]
+    TooLong,
+}
+
+/// A request body on its way to the upstream.
+#[derive(Debug)]
+pub(crate) enum RequestBody {
+    /// Read whole beforehand: one buffer, shared and never copied.
+    Whole(Bytes),
+    /// Streams through, counted against a limit.
+    Through { body: Incoming, left: u64 },
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Through { body, left } => Pin::new(body).poll_frame(cx).map(|next| {
+                let frame = match next? {
+                    Ok(frame) => frame,
+                    Err(_) => return Some(Err(Cut::Client)),
+                };
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                match left.checked_sub(u64::try_from(length).unwrap_or(u64::MAX)) {
+                    Some(rest) => *left = rest,
+                    None => return Some(Err(Cut::TooLong)),
+                }
+                Some(Ok(frame))
+            }),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.is_empty(),
+            Self::Through { body, .. } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => {
+                SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
+            }
+            Self::Through { body, .. } => body.size_hint(),
+        }
+    }
+}
+
+/// A response body on its way to the client.
+#[derive(Debug)]
+pub(crate) enum ResponseBody {
+    /// The relay's own answer, or none.
+    Own(Bytes),
+    /// The upstream's answer.
+    Emit(Box<Emit>),
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match self.get_mut() {
+            Self::Own(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Own(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Emit(emit) => emit.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(bytes) => bytes.is_empty(),
+            // Only the end itself tells whether the stream was whole.
+            Self::Emit(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(bytes) => {
+                SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
+            }
+            Self::Emit(emit) => emit.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Passes the upstream's answer on: each byte as it came, each piece when it came.
+//!
+//! In: the upstream's head and body. Out: the client's. It must never hold a piece back, change
+//! one, or end cleanly what did not end: a break on one side is a break on the other.
+//!
+//! Backpressure is the absence of a task: the client's connection asks for the next piece when it
+//! has room, and only then is the upstream read.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Response, StatusCode, Version, header};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use relay_core::headers;
+use relay_core::record::Outcome;
+use relay_core::request::Endpoint;
+use tokio::time::{Sleep, sleep_until};
+
+use crate::body::{Cut, ResponseBody};
+use crate::clock;
+use crate::finish::Exchange;
+use crate::observe::{Observer, is_event_stream};
+use crate::pool::{Lease, Sent};
+
+/// Set when the client's connection must be reset instead of closed: HTTP/1.0 has no other way to
+/// say that an answer broke off, and Claude Code then repeats the turn without running half of it.
+#[derive(Debug, Default)]
+pub(crate) struct Reset(AtomicBool);
+
+impl Reset {
+    pub(crate) fn order(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_ordered(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Makes the client's answer from the upstream's.
+pub(crate) fn emit(
+    sent: Sent,
+    exchange: Exchange,
+    endpoint: Endpoint,
+    gap: Duration,
+    reset: &Arc<Reset>,
+) -> Response<ResponseBody> {
+    let Sent {
+        response,
+        lease,
+        connection: _,
+    } = sent;
+    let (mut head, body) = response.into_parts();
+    let is_stream = is_event_stream(&head.headers);
+    let is_turn = endpoint == Endpoint::Messages && head.status == StatusCode::OK;
+    let is_framed = head.version == Version::HTTP_2
+        || head.headers.contains_key(header::CONTENT_LENGTH)
+        || head.headers.contains_key(header::TRANSFER_ENCODING);
+    headers::strip_hop_by_hop(&mut head.headers);
+    if is_stream {
+        headers::forbid_buffering(&mut head.headers);
+    }
+    head.version = Version::HTTP_11;
+    if body.is_end_stream() {
+        lease.finish();
+        exchange.finish(Outcome::Complete, None);
+        return Response::from_parts(head, ResponseBody::Own(Bytes::new()));
+    }
+    let emit = Emit {
+        left: body.size_hint().exact(),
+        upstream: body,
+        going: Some(Going {
+            lease,
+            exchange,
+            observer: Observer::of(&head.headers),
+        }),
+        must_say_its_end: is_turn && is_stream,
+        must_be_readable: is_turn && !is_stream && !is_framed,
+        gap: Gap {
+            limit: gap,
+            last: clock::now(),
+            timer: None,
+        },
+        unflushed: false,
+        breaking: None,
+        reset: Arc::clone(reset),
+    };
+    Response::from_parts(head, ResponseBody::Emit(Box::new(emit)))
+}
+
+/// The body of an answer on its way to the client.
+#[derive(Debug)]
+pub(crate) struct Emit {
+    upstream: Incoming,
+    /// Present until the end.
+    going: Option<Going>,
+    /// Bytes that are still to come, where the upstream said how many.
+    left: Option<u64>,
+    /// The answer is a stream of a turn: only `message_stop` or `error` ends it.
+    must_say_its_end: bool,
+    /// The answer has no framing that tells a cut from an end: its JSON must.
+    must_be_readable: bool,
+    gap: Gap,
+    /// Pieces were given to the connection since it last had nothing to do.
+    unflushed: bool,
+    /// What went wrong, once the pieces before it are on their way.
+    breaking: Option<Cut>,
+    reset: Arc<Reset>,
+}
+
+#[derive(Debug)]
+struct Going {
+    lease: Lease,
+    exchange: Exchange,
+    observer: Observer,
+}
+
+impl Emit {
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        self.upstream.size_hint()
+    }
+
+    pub(crate) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if let Some(cut) = self.breaking.take() {
+            return Poll::Ready(Some(Err(self.abort(cut))));
+        }
+        if self.going.is_none() {
+            return Poll::Ready(None);
+        }
+        match Pin::new(&mut self.upstream).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(data) = frame.data_ref() {
+                    self.pass(data);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(_))) => self.break_off(Cut::Broken, cx),
+            Poll::Ready(None) => match self.finish() {
+                Ok(()) => Poll::Ready(None),
+                Err(cut) => self.break_off(cut, cx),
+            },
+            Poll::Pending => {
+                self.unflushed = false;
+                if self.gap.poll_exceeded(cx) {
+                    return self.break_off(Cut::Stalled, cx);
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Notes a piece that goes out now.
+    fn pass(&mut self, data: &Bytes) {
+        self.unflushed = true;
+        self.gap.last = clock::now();
+        let Some(going) = &mut self.going else { return };
+        going.observer.chunk(data);
+        going.exchange.passed(data);
+        let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
+        self.left = self.left.map(|left| left.saturating_sub(length));
+        if self.left == Some(0) && !self.must_say_its_end {
+            // The connection will not ask again: with its last announced byte the answer is over.
+            // An answer of announced length is whole then, so this cannot fail.
+            self.breaking = self.finish().err();
+        }
+    }
+
+    /// Ends an answer that came to its end, unless it did not say so.
+    fn finish(&mut self) -> Result<(), Cut> {
+        let Some(going) = self.going.take() else {
+            return Ok(());
+        };
+        let facts = going.observer.stream_facts();
+        if self.must_say_its_end && facts.is_some_and(|facts| !facts.is_whole()) {
+            self.going = Some(going);
+            return Err(Cut::Broken);
+        }
+        let failed = facts.is_some_and(|facts| facts.failed && !facts.stopped);
+        let Going {
+            lease,
+            exchange,
+            observer,
+        } = going;
+        let seen = observer.end();
+        if self.must_be_readable && seen.as_ref().is_none_or(|seen| seen.unreadable) {
+            exchange.finish(Outcome::StreamCut, seen);
+            return Err(Cut::Broken);
+        }
+        lease.finish();
+        exchange.finish(
+            if failed {
+                Outcome::ErrorEvent
+            } else {
+                Outcome::Complete
+            },
+            seen,
+        );
+        Ok(())
+    }
+
+    /// Breaks off, after the connection had a chance to send what it was given before.
+    fn break_off(
+        &mut self,
+        cut: Cut,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if std::mem::take(&mut self.unflushed) {
+            self.breaking = Some(cut);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Err(self.abort(cut))))
+    }
+
+    fn abort(&mut self, cut: Cut) -> Cut {
+        self.reset.order();
+        if let Some(Going {
+            lease,
+            exchange,
+            observer,
+        }) = self.going.take()
+        {
+            drop(lease);
+            let outcome = if cut == Cut::Stalled {
+                Outcome::Stalled
+            } else {
+                Outcome::StreamCut
+            };
+            exchange.finish(outcome, observer.end());
+        }
+        cut
+    }
+}
+
+impl Drop for Emit {
+    fn drop(&mut self) {
+        if let Some(Going {
+            lease,
+            exchange,
+            observer,
+        }) = self.going.take()
+        {
+            // The client went away: the lease closes the upstream's stream.
+            drop(lease);
+            exchange.abandon(observer.end());
+        }
+    }
+}
+
+/// Watches for silence. The timer is set anew only when it goes off, not with each piece.
+#[derive(Debug)]
+struct Gap {
+    limit: Duration,
+    last: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Gap {
+    fn poll_exceeded(&mut self, cx: &mut Context<'_>) -> bool {
+        let limit = self.limit;
+        loop {
+            let due = self.last.checked_add(limit).unwrap_or(self.last);
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(sleep_until(due.into())));
+            if timer.as_mut().poll(cx).is_pending() {
+                return false;
+            }
+            if clock::now() >= due {
+                return true;
+            }
+            timer.as_mut().reset(due.into());
+        }
+    }
+}

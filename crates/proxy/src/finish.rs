@@ -1,0 +1,349 @@
+//! The end of a request, however it comes: one record, and the counters.
+//!
+//! An [`Exchange`] begins with the request and is dropped at its end. Where nobody said how it
+//! ended, the client went away: so a future that is dropped half-way still leaves its record.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, header, request};
+use relay_core::error::RelayError;
+use relay_core::record::{Exhibit, Observation, Outcome, RequestRecord};
+use relay_core::request::Inbound;
+use relay_core::usage::Usage;
+
+use crate::clock;
+use crate::observe::Seen;
+use crate::pool::Sent;
+
+/// Takes the records of ended requests. It is called on the request's path: it must not wait.
+pub trait RecordSink: Send + Sync {
+    /// Takes one record.
+    fn record(&self, record: Box<RequestRecord>);
+}
+
+/// What has happened since the start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Requests that have ended.
+    pub requests: AtomicU64,
+    /// Of these, those in which the client saw a failure.
+    pub failed: AtomicU64,
+    /// Requests under way.
+    pub live: AtomicUsize,
+    /// Client connections open.
+    pub connections: AtomicUsize,
+}
+
+/// What of an exchange is kept for the log beyond the record.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ExhibitOptions {
+    /// Keep header lines.
+    pub headers: bool,
+    /// Keep this many bytes of each body; 0 keeps none.
+    pub body_bytes: usize,
+    /// Keep how the connection came about.
+    pub connection: bool,
+}
+
+/// What all requests share.
+pub(crate) struct Shared {
+    pub(crate) counters: Counters,
+    pub(crate) sink: Arc<dyn RecordSink>,
+    pub(crate) exhibit: ExhibitOptions,
+}
+
+/// One request under way.
+pub(crate) struct Exchange {
+    shared: Arc<Shared>,
+    /// Present until the end.
+    record: Option<Box<RequestRecord>>,
+    began: Instant,
+    sent_at: Instant,
+}
+
+impl std::fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exchange")
+            .field("record", &self.record)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Exchange {
+    /// Begins with the head of a request.
+    pub(crate) fn begin(shared: &Arc<Shared>, head: &request::Parts, request_id: Box<str>) -> Self {
+        shared.counters.live.fetch_add(1, Ordering::Relaxed);
+        let began = clock::now();
+        let exhibit = shared.exhibit.headers.then(|| {
+            let request_headers = shown_headers(&head.headers);
+            Box::new(Exhibit {
+                request_headers,
+                ..Exhibit::default()
+            })
+        });
+        let record = Box::new(RequestRecord {
+            request_id,
+            upstream_request_id: None,
+            started: clock::unix(),
+            method: head.method.clone(),
+            path: head.uri.path().into(),
+            endpoint: "",
+            client: None,
+            target: None,
+            model: None,
+            response_model: None,
+            session: None,
+            agent: header_text(&head.headers, "x-claude-code-agent-id"),
+            stream: false,
+            status: None,
+            time_to_head: None,
+            time_to_first_event: None,
+            duration: Duration::ZERO,
+            overhead: Duration::ZERO,
+            request_bytes: 0,
+            response_bytes: 0,
+            events: 0,
+            usage: Usage::default(),
+            stop_reason: None,
+            outcome: Outcome::ClientGone,
+            error_type: None,
+            observation: Observation::None,
+            connection: None,
+            exhibit,
+        });
+        Self {
+            shared: Arc::clone(shared),
+            record: Some(record),
+            began,
+            sent_at: began,
+        }
+    }
+
+    /// Returns the name of the request.
+    pub(crate) fn request_id(&self) -> &str {
+        self.record.as_ref().map_or("", |record| &record.request_id)
+    }
+
+    /// Notes what is known once the body was read.
+    pub(crate) fn read(&mut self, inbound: &Inbound, read_at: Instant) {
+        let body_bytes = self.shared.exhibit.body_bytes;
+        self.sent_at = read_at;
+        self.note(|record| {
+            record.endpoint = inbound.endpoint.name();
+            record.model = inbound.facts.model.as_ref().map(|field| field.name.clone());
+            record.session = inbound.facts.session.clone();
+            record.stream = inbound.facts.stream;
+            record.request_bytes = u64::try_from(inbound.body.len()).unwrap_or(u64::MAX);
+            if body_bytes > 0 {
+                let exhibit = record.exhibit.get_or_insert_default();
+                exhibit.request_body = Some(shown_body(&inbound.body, body_bytes));
+            }
+        });
+    }
+
+    /// Notes that the request goes out now.
+    pub(crate) fn sending(&mut self) {
+        let read_at = self.sent_at;
+        self.sent_at = clock::now();
+        let overhead = self.sent_at.saturating_duration_since(read_at);
+        self.note(|record| record.overhead = overhead);
+    }
+
+    /// Notes the head of the upstream's answer.
+    pub(crate) fn answered(&mut self, sent: &Sent) {
+        let time_to_head = self.sent_at.elapsed();
+        let connection = self
+            .shared
+            .exhibit
+            .connection
+            .then(|| sent.connection.clone());
+        let shows_headers = self.shared.exhibit.headers;
+        let headers = sent.response.headers();
+        let status = sent.response.status().as_u16();
+        self.note(|record| {
+            record.time_to_head = Some(time_to_head);
+            record.status = Some(status);
+            record.upstream_request_id = header_text(headers, "request-id");
+            record.connection = connection;
+            if shows_headers {
+                let exhibit = record.exhibit.get_or_insert_default();
+                exhibit.response_headers = shown_headers(headers);
+            }
+        });
+    }
+
+    /// Notes bytes that go to the client.
+    pub(crate) fn passed(&mut self, bytes: &[u8]) {
+        let first = self
+            .record
+            .as_ref()
+            .is_some_and(|record| record.response_bytes == 0);
+        let waited = first.then(|| self.sent_at.elapsed());
+        let body_bytes = self.shared.exhibit.body_bytes;
+        self.note(|record| {
+            let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            record.response_bytes = record.response_bytes.saturating_add(length);
+            record.time_to_first_event = waited.or(record.time_to_first_event);
+            if first && body_bytes > 0 {
+                let exhibit = record.exhibit.get_or_insert_default();
+                exhibit.response_body = Some(shown_body(bytes, body_bytes));
+            }
+        });
+    }
+
+    /// Notes something about the request.
+    pub(crate) fn note(&mut self, note: impl FnOnce(&mut RequestRecord)) {
+        if let Some(record) = &mut self.record {
+            note(record);
+        }
+    }
+
+    /// Ends with an answer of the relay's own.
+    pub(crate) fn refuse(mut self, error: &RelayError) {
+        self.note(|record| {
+            record.status = Some(error.wire().status.as_u16());
+            record.error_type = Some(error.error_type().into());
+        });
+        self.end(Outcome::Refused, None);
+    }
+
+    /// Ends with what the upstream's answer told.
+    pub(crate) fn finish(mut self, outcome: Outcome, seen: Option<Seen>) {
+        self.end(outcome, seen);
+    }
+
+    /// Leaves the record with nobody having said how it ended: the client went away.
+    pub(crate) fn abandon(mut self, seen: Option<Seen>) {
+        self.end(Outcome::ClientGone, seen);
+    }
+
+    fn end(&mut self, outcome: Outcome, seen: Option<Seen>) {
+        let Some(mut record) = self.record.take() else {
+            return;
+        };
+        record.outcome = outcome;
+        record.duration = self.began.elapsed();
+        if let Some(seen) = seen {
+            record.observation = seen.observation();
+            take_over(&mut record, seen);
+        }
+        if record.error_type.is_none() {
+            record.error_type = error_type(&record).map(Into::into);
+        }
+        let failed = record.status.is_none_or(|status| status >= 400)
+            || matches!(
+                outcome,
+                Outcome::ErrorEvent | Outcome::StreamCut | Outcome::Stalled
+            );
+        let counters = &self.shared.counters;
+        counters.live.fetch_sub(1, Ordering::Relaxed);
+        counters.requests.fetch_add(1, Ordering::Relaxed);
+        if failed && outcome != Outcome::ClientGone {
+            counters.failed.fetch_add(1, Ordering::Relaxed);
+        }
+        self.shared.sink.record(record);
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.end(Outcome::ClientGone, None);
+    }
+}
+
+fn take_over(record: &mut RequestRecord, seen: Seen) {
+    match seen.stream {
+        Some(facts) => {
+            record.events = facts.events;
+            record.usage = facts.usage;
+            record.response_model = facts.model;
+            record.stop_reason = facts.stop_reason;
+            record.error_type = facts.error_type.or(record.error_type.take());
+        }
+        None => {
+            record.usage = seen.message.usage;
+            record.response_model = seen.message.model;
+            record.stop_reason = seen.message.stop_reason;
+            record.error_type = seen.message.error_type.or(record.error_type.take());
+        }
+    }
+}
+
+/// Names what went wrong where nothing said so.
+fn error_type(record: &RequestRecord) -> Option<&'static str> {
+    match (record.outcome, record.status) {
+        (Outcome::StreamCut, _) => Some("stream_cut"),
+        (Outcome::Stalled, _) => Some("timeout"),
+        (Outcome::ClientGone, _) => Some("client_gone"),
+        (_, Some(429)) => Some("rate_limited"),
+        (_, Some(529)) => Some("overloaded"),
+        (_, Some(status)) if status >= 500 => Some("upstream_5xx"),
+        (_, Some(status)) if status >= 400 => Some("upstream_4xx"),
+        _ => None,
+    }
+}
+
+fn header_text(headers: &HeaderMap, name: &str) -> Option<Box<str>> {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .map(Into::into)
+}
+
+/// Returns header lines for the log, those that can hold a credential masked.
+fn shown_headers(headers: &HeaderMap) -> Vec<(Box<str>, Box<str>)> {
+    const SECRET: [&str; 5] = [
+        "authorization",
+        "x-api-key",
+        "cookie",
+        "set-cookie",
+        "proxy-authorization",
+    ];
+    let shown = |(name, value): (&header::HeaderName, &header::HeaderValue)| {
+        let value = if SECRET.contains(&name.as_str()) {
+            "(masked)".into()
+        } else {
+            String::from_utf8_lossy(value.as_bytes()).into()
+        };
+        (name.as_str().into(), value)
+    };
+    headers.iter().map(shown).collect()
+}
+
+/// Returns the start of a body for the log, with whatever looks like a credential masked.
+fn shown_body(body: &[u8], limit: usize) -> Box<str> {
+    let start = body.get(..limit).unwrap_or(body);
+    let text = String::from_utf8_lossy(start);
+    let mut shown = String::with_capacity(text.len());
+    for (index, part) in text.split("sk-").enumerate() {
+        if index == 0 {
+            shown.push_str(part);
+            continue;
+        }
+        let end =
+            part.find(|letter: char| !(letter.is_ascii_alphanumeric() || "-_".contains(letter)));
+        shown.push_str("sk-(masked)");
+        shown.push_str(part.get(end.unwrap_or(part.len())..).unwrap_or_default());
+    }
+    shown.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_and_headers_are_shown_without_credentials() {
+        let shown = shown_body(br#"{"a":"key sk-ant-api03-AbC_1 and sk-2"}"#, 200);
+        assert_eq!(&*shown, r#"{"a":"key sk-(masked) and sk-(masked)"}"#);
+        assert_eq!(&*shown_body(b"abcdef", 3), "abc");
+        let mut headers = HeaderMap::new();
+        headers.insert("x-api-key", "secret".parse().unwrap());
+        headers.insert("x-app", "cli".parse().unwrap());
+        let lines = shown_headers(&headers);
+        assert!(lines.contains(&("x-api-key".into(), "(masked)".into())));
+        assert!(lines.contains(&("x-app".into(), "cli".into())));
+    }
+}

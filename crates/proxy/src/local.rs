@@ -1,0 +1,61 @@
+//! The relay's own answers: state, probes, and errors in Anthropic's shape.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+use relay_core::error::RelayError;
+
+use crate::body::ResponseBody;
+use crate::route::Local;
+use crate::worker::Worker;
+
+/// `request-id`, as Anthropic names a request in its answers.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+
+/// The relay's name for a request, in every answer.
+pub(crate) const RELAY_REQUEST_ID: HeaderName = HeaderName::from_static("x-cc-relay-request-id");
+
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// Answers one of the relay's own endpoints.
+pub(crate) fn answer(worker: &Worker, local: Local) -> Response<ResponseBody> {
+    match local {
+        Local::Hello => text(StatusCode::OK, "text/plain", "cc-relay\n".to_owned()),
+        Local::Live => text(StatusCode::OK, "text/plain", "ok\n".to_owned()),
+        Local::Ready if worker.is_draining() => text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "text/plain",
+            "draining\n".to_owned(),
+        ),
+        Local::Ready => text(StatusCode::OK, "text/plain", "ready\n".to_owned()),
+        Local::Health => text(StatusCode::OK, "application/json", worker.health()),
+    }
+}
+
+fn text(status: StatusCode, content_type: &'static str, text: String) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::Own(Bytes::from(text)));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// Says an error of the relay's own.
+pub(crate) fn refusal(error: &RelayError, request_id: &str) -> Response<ResponseBody> {
+    let wire = error.wire();
+    let mut response = Response::new(ResponseBody::Own(wire.body(request_id).into()));
+    *response.status_mut() = wire.status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    if let Some(wait) = wire.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    }
+    if wire.final_answer {
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
+    response
+}

@@ -1,0 +1,157 @@
+//! The path of a request, from its head to the head of its answer.
+//!
+//! Each stage is a move of a value that the stage before made: the head is authorized, the body
+//! buffered into an [`Inbound`], a candidate chosen, the request encoded, sent, and its answer
+//! emitted. An error at any stage becomes the relay's own answer, and nothing else is sent instead.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Request, Response, header, request};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use relay_core::error::RelayError;
+use relay_core::request::{Endpoint, Facts, Inbound, SessionId};
+use relay_core::scan::scan;
+use relay_core::snapshot::Snapshot;
+
+use crate::authorize::authorize;
+use crate::body::{RequestBody, ResponseBody};
+use crate::buffer::{buffer, discard};
+use crate::choose::choose;
+use crate::clock;
+use crate::dispatch::dispatch;
+use crate::emit::{Reset, emit};
+use crate::finish::Exchange;
+use crate::local::{self, RELAY_REQUEST_ID};
+use crate::pool::Sent;
+use crate::route::{Route, route};
+use crate::worker::Worker;
+
+/// Answers one request.
+pub(crate) async fn relay(
+    worker: &Worker,
+    request: Request<Incoming>,
+    reset: &Arc<Reset>,
+) -> Response<ResponseBody> {
+    let (head, body) = request.into_parts();
+    let route = route(&head.method, &head.uri);
+    if let Ok(Route::Local(local)) = route {
+        return local::answer(worker, local);
+    }
+    let mut exchange = worker.begin(&head);
+    let id = HeaderValue::from_str(exchange.request_id());
+    let waits_to_send = head.headers.contains_key(header::EXPECT);
+    let snapshot = worker.snapshot();
+    let pass = Pass {
+        worker,
+        snapshot: &snapshot,
+    };
+    let mut body = Some(body);
+    let mut response = match pass.attempt(route, head, &mut body, &mut exchange).await {
+        Ok((sent, endpoint)) => emit(sent, exchange, endpoint, snapshot.timeouts.gap, reset),
+        Err(error) => {
+            if let Some(body) = body.filter(|_| !waits_to_send) {
+                discard(body).await;
+            }
+            let response = local::refusal(&error, exchange.request_id());
+            exchange.refuse(&error);
+            response
+        }
+    };
+    if let Ok(id) = id {
+        response.headers_mut().insert(RELAY_REQUEST_ID, id);
+    }
+    response
+}
+
+/// One request on its way through the stages.
+struct Pass<'a> {
+    worker: &'a Worker,
+    snapshot: &'a Snapshot,
+}
+
+impl Pass<'_> {
+    async fn attempt(
+        &self,
+        route: Result<Route, RelayError>,
+        head: request::Parts,
+        body: &mut Option<Incoming>,
+        exchange: &mut Exchange,
+    ) -> Result<(Sent, Endpoint), RelayError> {
+        let Route::Upstream(endpoint, path_and_query) = route? else {
+            return Err(RelayError::Internal("a local route reached the data path"));
+        };
+        self.worker.admit(self.snapshot)?;
+        let admission = authorize(self.snapshot, &head)?;
+        exchange.note(|record| record.client.clone_from(&admission.client));
+        let inbound = self.read(head, endpoint, path_and_query, body).await?;
+        exchange.read(&inbound, clock::now());
+        let candidate = choose(self.snapshot, &admission, &inbound)?;
+        exchange.note(|record| record.target = Some(candidate.target.id.clone()));
+        let encoded = candidate
+            .target
+            .provider
+            .encode(&inbound, &candidate.credential)?;
+        let out = match body.take() {
+            Some(body) => self.through(body)?,
+            None => RequestBody::Whole(encoded.body.clone()),
+        };
+        let timeouts = &self.snapshot.timeouts;
+        let first_byte = if inbound.facts.stream {
+            timeouts.stream_first_byte
+        } else {
+            timeouts.first_byte
+        };
+        exchange.sending();
+        let pool = self.worker.pool(candidate.index)?;
+        let sent = dispatch(pool, encoded, out, first_byte).await?;
+        exchange.answered(&sent);
+        Ok((sent, endpoint))
+    }
+
+    /// Reads what the endpoint wants read. A body that streams through stays where it is.
+    async fn read(
+        &self,
+        head: request::Parts,
+        endpoint: Endpoint,
+        path_and_query: Box<str>,
+        body: &mut Option<Incoming>,
+    ) -> Result<Inbound, RelayError> {
+        let mut inbound = Inbound {
+            head,
+            endpoint,
+            path_and_query,
+            body: bytes::Bytes::new(),
+            facts: Facts::default(),
+        };
+        if endpoint.is_buffered()
+            && let Some(incoming) = body.as_mut()
+        {
+            let limit = self.snapshot.limits.max_body_bytes;
+            inbound.body = buffer(incoming, limit, self.snapshot.timeouts.body_read).await?;
+            *body = None;
+            // What is no JSON object has no facts; whether it may pass is not decided here.
+            inbound.facts = scan(&inbound.body).unwrap_or_default();
+        }
+        let named = inbound.head.headers.get("x-claude-code-session-id");
+        if let Some(session) = named
+            .and_then(|it| it.to_str().ok())
+            .and_then(SessionId::new)
+        {
+            inbound.facts.session = Some(session);
+        }
+        Ok(inbound)
+    }
+
+    /// Lets a body stream through, counted.
+    fn through(&self, body: Incoming) -> Result<RequestBody, RelayError> {
+        let limit_bytes = self.snapshot.limits.max_passthrough_bytes;
+        if body.size_hint().lower() > limit_bytes {
+            return Err(RelayError::BodyTooLarge { limit_bytes });
+        }
+        Ok(RequestBody::Through {
+            body,
+            left: limit_bytes,
+        })
+    }
+}

@@ -1,0 +1,244 @@
+//! The sim as a program. In: flags; out: a first line that says where it listens, then a server
+//! until SIGTERM or SIGINT. Must never print anything else to standard output.
+
+use std::fs::File;
+use std::io::{Write as _, stderr, stdout};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::Parser;
+use relay_sim::{Fault, Script, Sim, Split};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+const AFTER_HELP: &str = "\
+A script is a JSON object (see the crate's README for all of it), for example
+  {\"text\": \"hello\", \"event_gap_ms\": 50, \"fault\": \"reset-after-events:3\"}
+  {\"tool_use\": {\"name\": \"Bash\", \"input\": {\"command\": \"echo hi\"}}}
+  {\"preset\": \"rate_limited\", \"headers\": [[\"x-extra\", \"1\"]]}
+While it runs: GET|DELETE /__sim/requests, GET /__sim/stats, GET /__sim/presets,
+POST|DELETE /__sim/script, POST /__sim/default.";
+
+/// A scriptable upstream in the shape of Anthropic's API, with faults.
+#[derive(Debug, Parser)]
+#[command(name = "cc-relay-sim", version, after_help = AFTER_HELP)]
+struct Flags {
+    /// Address to listen on; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Print one JSON line {"url":..,"pid":..} instead of `listening on ..`.
+    #[arg(long)]
+    json: bool,
+    /// Serve TLS with a certificate of its own authority.
+    #[arg(long)]
+    tls: bool,
+    /// Write the authority's certificate (PEM) here.
+    #[arg(long, requires = "tls", value_name = "FILE")]
+    ca_out: Option<PathBuf>,
+    /// Do not offer HTTP/2.
+    #[arg(long)]
+    no_http2: bool,
+    /// HTTP/2 streams at once on a connection.
+    #[arg(long, value_name = "N")]
+    max_concurrent_streams: Option<u32>,
+    /// Answer requests that carry no credential.
+    #[arg(long)]
+    no_credential: bool,
+    /// Accept only this key (repeatable).
+    #[arg(long, value_name = "KEY")]
+    accept_key: Vec<String>,
+    /// Answer with this ready-made script; `list` prints their names.
+    #[arg(long, value_name = "NAME", conflicts_with = "script")]
+    preset: Option<String>,
+    /// Read scripts: one object becomes the default answer, a list is queued.
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
+    /// Answer with this text.
+    #[arg(long, conflicts_with_all = ["preset", "script"])]
+    text: Option<String>,
+    /// Stream this many more text deltas.
+    #[arg(long, value_name = "N")]
+    events: Option<u64>,
+    /// Text of each of those deltas.
+    #[arg(long, value_name = "TEXT", default_value = "token ")]
+    delta: String,
+    /// Wait between events: `50ms`, `2s`.
+    #[arg(long, value_parser = duration)]
+    gap: Option<Duration>,
+    /// Wait before the head.
+    #[arg(long, value_parser = duration)]
+    delay: Option<Duration>,
+    /// Cut the body: per-event, each-byte, at:N, chunk:N, whole.
+    #[arg(long)]
+    split: Option<Split>,
+    /// What goes wrong: `reset-after-events:3`, `stall-before-head`, ...
+    #[arg(long)]
+    fault: Option<Fault>,
+    /// Write one JSON line for each ended exchange.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Write the same lines to standard error.
+    #[arg(long, conflicts_with = "record")]
+    log: bool,
+    /// Records kept in memory.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    keep_requests: usize,
+    /// Worker threads.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    threads: usize,
+}
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    match run(&flags) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to do if standard error is gone too.
+            drop(writeln!(stderr(), "cc-relay-sim: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(flags: &Flags) -> anyhow::Result<()> {
+    if flags.preset.as_deref() == Some("list") {
+        for name in Script::presets() {
+            writeln!(stdout(), "{name}").context("print the presets")?;
+        }
+        return Ok(());
+    }
+    let mut builder = if flags.threads > 1 {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(flags.threads);
+        builder
+    } else {
+        tokio::runtime::Builder::new_current_thread()
+    };
+    let runtime = builder.enable_all().build().context("start the runtime")?;
+    runtime.block_on(serve(flags))
+}
+
+async fn serve(flags: &Flags) -> anyhow::Result<()> {
+    // Taken first, so that a signal that follows the first line at once is not lost.
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
+    let (default, queue) = scripts(flags)?;
+    let sim = builder(flags)?.start().await?;
+    sim.set_default(default);
+    for script in queue {
+        sim.push(script);
+    }
+    if let (Some(path), Some(pem)) = (&flags.ca_out, sim.ca_pem()) {
+        std::fs::write(path, pem).with_context(|| format!("write {}", path.display()))?;
+    }
+    announce(flags, &sim.base_url()).context("print the address")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    sim.stop().await;
+    Ok(())
+}
+
+fn announce(flags: &Flags, url: &str) -> std::io::Result<()> {
+    let mut out = stdout().lock();
+    if flags.json {
+        writeln!(out, "{}", json!({ "url": url, "pid": std::process::id() }))?;
+    } else {
+        writeln!(out, "listening on {url}")?;
+    }
+    out.flush()
+}
+
+fn builder(flags: &Flags) -> anyhow::Result<relay_sim::SimBuilder> {
+    let mut builder = Sim::builder()
+        .listen(flags.listen)
+        .tls(flags.tls)
+        .http2(!flags.no_http2)
+        .require_credential(!flags.no_credential)
+        .accept_keys(flags.accept_key.iter().cloned())
+        .keep_requests(flags.keep_requests);
+    if let Some(streams) = flags.max_concurrent_streams {
+        builder = builder.max_concurrent_streams(streams);
+    }
+    if let Some(path) = &flags.record {
+        let file = File::create(path).with_context(|| format!("create {}", path.display()))?;
+        builder = builder.record_to(file);
+    }
+    if flags.log {
+        builder = builder.record_to(stderr());
+    }
+    Ok(builder)
+}
+
+/// Returns the default script and those to queue.
+fn scripts(flags: &Flags) -> anyhow::Result<(Script, Vec<Script>)> {
+    let mut queue = Vec::new();
+    let mut default = Script::text("Hello from cc-relay-sim.");
+    if let Some(name) = &flags.preset {
+        default = match Script::preset(name) {
+            Some(script) => script,
+            None => bail!(
+                "no preset `{name}`; there are: {}",
+                Script::presets().join(", ")
+            ),
+        };
+    }
+    if let Some(text) = &flags.text {
+        default = Script::text(text);
+    }
+    if let Some(path) = &flags.script {
+        match read_scripts(path)? {
+            Scripts::Default(script) => default = *script,
+            Scripts::Queue(scripts) => queue = scripts,
+        }
+    }
+    if let Some(events) = flags.events {
+        default = default.repeat_delta(events, flags.delta.as_str());
+    }
+    if let Some(gap) = flags.gap {
+        default = default.event_gap(gap);
+    }
+    if let Some(delay) = flags.delay {
+        default = default.delay_head(delay);
+    }
+    if let Some(split) = flags.split {
+        default = default.split(split);
+    }
+    if let Some(fault) = &flags.fault {
+        default = default.fault(fault.clone());
+    }
+    Ok((default, queue))
+}
+
+enum Scripts {
+    Default(Box<Script>),
+    Queue(Vec<Script>),
+}
+
+fn read_scripts(path: &Path) -> anyhow::Result<Scripts> {
+    let text = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+    let parsed = if text.trim_ascii_start().first() == Some(&b'[') {
+        serde_json::from_slice(&text).map(Scripts::Queue)
+    } else {
+        serde_json::from_slice(&text).map(Scripts::Default)
+    };
+    parsed.with_context(|| format!("read a script from {}", path.display()))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit = text.strip_prefix(digits).unwrap_or_default();
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| format!("`{text}`: write 50ms, 2s or 1m"))?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(number)),
+        "s" => Ok(Duration::from_secs(number)),
+        "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
+        _ => Err(format!("`{text}`: write 50ms, 2s or 1m")),
+    }
+}
