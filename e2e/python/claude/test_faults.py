@@ -37,6 +37,11 @@ def asked(sides):
     return [json.loads(request["body"]) for request in sides.relayed.sim.requests()]
 
 
+def streams(sides):
+    """Which of those requests asked for a stream."""
+    return [bool(request.get("stream")) for request in asked(sides)]
+
+
 def waits(sides):
     """The times between the requests that reached the upstream, in ms."""
     times = [request["at_ms"] for request in sides.relayed.sim.requests()]
@@ -93,7 +98,7 @@ def test_a_404_is_asked_again_without_a_stream(sides, claude):
     refusal = scripts.error(404, "not_found_error", "model: claude-opus-5-5")
     _, failed = sides.both([refusal, refusal], act(claude))
     assert failed
-    assert [request.get("stream") for request in asked(sides)] == [True, None]
+    assert streams(sides) == [True, False]
 
 
 def test_a_refusal_by_the_relay_itself_is_told_at_once(relayed, claude):
@@ -114,7 +119,7 @@ def test_an_upstream_that_leaves_without_a_word_is_retried(sides, claude, fault)
 def test_a_stream_cut_in_a_text_block_is_retried_as_a_stream(sides, claude, how):
     answers = [scripts.text(LONG, fault=f"{how}-after-events:5"), scripts.text("the whole answer")]
     assert sides.on_relay(answers, act(claude)) == ("the whole answer", False)
-    assert [request.get("stream") for request in asked(sides)] == [True, True]
+    assert streams(sides) == [True, True]
 
 
 @pytest.mark.parametrize("how", ["reset", "close", "clean-end"])
@@ -133,13 +138,13 @@ def test_a_stream_without_its_last_event_is_retried(sides, claude, how):
     last = events(scripts.text(LONG), sides)
     answers = [scripts.text(LONG, fault=f"{how}-after-events:{last - 1}"), scripts.text("the whole answer")]
     assert sides.on_relay(answers, act(claude)) == ("the whole answer", False)
-    assert [request.get("stream") for request in asked(sides)] == [True, True]
+    assert streams(sides) == [True, True]
 
 
 def test_an_error_event_passes_as_it_is(sides, claude):
     broken = scripts.text(LONG, fault="error-event-after:5:overloaded_error:Overloaded")
     assert sides.both([broken, scripts.text("not streamed")], act(claude)) == ("not streamed", False)
-    assert [request.get("stream") for request in asked(sides)] == [True, None]
+    assert streams(sides) == [True, False]
 
 
 @pytest.mark.parametrize("how", ["reset", "close", "clean-end"])

@@ -103,3 +103,29 @@ def test_models_are_discovered(sides, claude):
     assert sides.each([scripts.text("hello")], act)[0] == "hello"
     targets = [each.target for each in sides.relayed.upstream_exchanges()]
     assert "/v1/models?limit=1000" in targets
+
+
+RELAY_KEY = "relay-key-for-tests"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"ANTHROPIC_API_KEY": RELAY_KEY},
+        {"ANTHROPIC_API_KEY": "", "ANTHROPIC_AUTH_TOKEN": RELAY_KEY},
+        {"ANTHROPIC_API_KEY": RELAY_KEY, "ANTHROPIC_AUTH_TOKEN": RELAY_KEY},
+    ],
+    ids=["key", "token", "both"],
+)
+def test_the_relays_key_is_taken_wherever_claude_code_puts_it(relayed, claude, given):
+    side = relayed(
+        {
+            "server": {"auth": {"api_key": RELAY_KEY}},
+            "providers": [{"keys": [{"key": "sk-ant-upstream-for-tests"}]}],
+        }
+    )
+    side.sim.script(scripts.text("let in"))
+    assert claude.run(side.url, "say hi", **given).answer == "let in"
+    (request,) = side.upstream_exchanges()
+    assert request.request.header("x-api-key") == ["sk-ant-upstream-for-tests"]
+    assert request.request.header("authorization") == []

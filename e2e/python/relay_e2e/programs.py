@@ -171,3 +171,15 @@ class Relay(Program):
 
     def announces(self, line: str) -> bool:
         return self._upstream not in line
+
+
+class NoRelay:
+    """Stands where the relay would, and is not there: for checking the tests themselves."""
+
+    said = ""
+
+    def __init__(self, upstream: tuple[str, int]):
+        self.address = upstream
+
+    def stop(self) -> int:
+        return 0

@@ -71,4 +71,4 @@ def test_a_client_that_leaves_is_noticed_upstream(sides):
 
     endless = scripts.text("on and on", repeat_delta={"times": 1_000_000, "text": "more "}, event_gap_ms=5)
     sides.on_relay([endless], act)
-    sides.relayed.sim.wait_for(lambda stats: stats["client_gone"] == 1 and stats["streams_open"] == 0)
+    sides.relayed.sim.wait_for(lambda stats: stats["client_gone"] == 1)

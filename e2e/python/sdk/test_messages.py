@@ -107,7 +107,7 @@ def test_bytes_that_no_one_may_touch_arrive_untouched(sides):
 
     def act(url):
         extra = {
-            "unknown_field": {"z": 1, "a": [1e2, 1.0, -0.0, "\u00e9\ud83d\ude00\u2028"], "deep": [[[[[[]]]]]]},
+            "unknown_field": {"z": 1, "a": [1e2, 1.0, -0.0, "\u00e9\U0001f600\u2028"], "deep": [[[[[[]]]]]]},
             "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
         }
         return client(url).messages.create(**question("hi"), extra_body=extra).to_dict()
