@@ -106,6 +106,10 @@ fn offset(text: &str, location: Location) -> usize {
     )
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the crate's list is long, open, and mostly about types of Rust that are not used here"
+)]
 fn words(error: &Error) -> (&'static str, String, &'static str) {
     match error {
         Error::DuplicateMappingKey { .. } => (
@@ -121,11 +125,7 @@ fn words(error: &Error) -> (&'static str, String, &'static str) {
         Error::Budget { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
-        | Error::AliasReplayStackDepthExceeded { .. } => (
-            "config::too_complex",
-            "the file nests too deep, or has too many values or aliases".to_owned(),
-            "a configuration has at most 32 levels and 20000 values",
-        ),
+        | Error::AliasReplayStackDepthExceeded { .. } => too_complex(),
         Error::UnknownAnchor { .. } => (
             "config::syntax",
             "the alias names an anchor that is not there".to_owned(),
@@ -136,16 +136,30 @@ fn words(error: &Error) -> (&'static str, String, &'static str) {
             "the alias is inside of what it names".to_owned(),
             "write the value out",
         ),
-        other => {
-            let text = other.to_string();
-            // The place is said by the fault itself.
-            let text = text
-                .rsplit_once(" at line ")
-                .map_or(text.as_str(), |(words, _)| words);
-            let help = "check indentation, quotes and brackets on this line and the one above";
-            ("config::syntax", format!("not valid YAML: {text}"), help)
-        }
+        Error::AliasError { error, .. } => words(error),
+        _ => scanner_words(&error.to_string()),
     }
+}
+
+/// Rewords what the scanner says. It knows its own bound on nesting, and no kind for it.
+fn scanner_words(text: &str) -> (&'static str, String, &'static str) {
+    if text.contains("recursion limit") {
+        return too_complex();
+    }
+    // The place is said by the fault itself.
+    let text = text
+        .rsplit_once(" at line ")
+        .map_or(text, |(words, _)| words);
+    let help = "check indentation, quotes and brackets on this line and the one above";
+    ("config::syntax", format!("not valid YAML: {text}"), help)
+}
+
+fn too_complex() -> (&'static str, String, &'static str) {
+    (
+        "config::too_complex",
+        "the file nests too deep, or has too many values or aliases".to_owned(),
+        "a configuration has at most 32 levels and 20000 values",
+    )
 }
 
 impl<'de> Deserialize<'de> for Value {
