@@ -8,6 +8,7 @@ delays or mends anything: an RST goes on as an RST, a FIN as a FIN.
 from __future__ import annotations
 
 import hashlib
+import selectors
 import socket
 import struct
 import threading
@@ -116,40 +117,48 @@ class Tap:
         with self._lock:
             wire = Wire(len(self._wires), sockets=[client, server])
             self._wires.append(wire)
-        back = threading.Thread(target=self._pump, args=(server, client, wire.received), daemon=True)
-        back.start()
-        self._pump(client, server, wire.sent)
+        try:
+            self._pump(client, server, wire)
+        finally:
+            client.close()
+            server.close()
 
-    def _pump(self, source: socket.socket, sink: socket.socket, copy: bytearray) -> None:
-        while True:
-            try:
-                data = source.recv(65536)
-            except OSError:
-                reset(sink)
-                shut(source)
-                return
-            if not data:
-                try:
-                    sink.shutdown(socket.SHUT_WR)
-                except OSError:
-                    pass
-                return
-            with self._lock:
-                copy += data
-            try:
-                sink.sendall(data)
-            except OSError:
-                reset(source)
-                return
+    def _pump(self, client: socket.socket, server: socket.socket, wire: Wire) -> None:
+        """Passes bytes on both ways until both sides have ended.
+
+        One thread for both: a socket that another thread is reading cannot send an RST.
+        """
+        ways = {client: (server, wire.sent), server: (client, wire.received)}
+        with selectors.DefaultSelector() as ready:
+            for each in ways:
+                ready.register(each, selectors.EVENT_READ)
+            while ready.get_map():
+                for key, _ in ready.select():
+                    source = key.fileobj
+                    sink, copy = ways[source]
+                    try:
+                        data = source.recv(65536)
+                    except OSError:
+                        reset(sink)
+                        return
+                    with self._lock:
+                        copy += data
+                    try:
+                        sink.sendall(data) if data else sink.shutdown(socket.SHUT_WR)
+                    except OSError:
+                        reset(source)
+                        return
+                    if not data:
+                        ready.unregister(source)
 
 
 def reset(connection: socket.socket) -> None:
-    """Closes with an RST."""
+    """Closes with an RST, and without a FIN before it."""
     try:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     except OSError:
         pass
-    shut(connection)
+    connection.close()
 
 
 def shut(connection: socket.socket) -> None:
