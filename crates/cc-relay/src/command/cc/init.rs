@@ -95,10 +95,7 @@ fn values(
 ) -> Result<Vec<(&'static str, Value)>, Failure> {
     let url = match &arguments.url {
         Some(url) => checked_url(url)?,
-        None => match config::address(context) {
-            (address, true) => format!("https://{address}"),
-            (address, false) => format!("http://{address}"),
-        },
+        None => config::endpoint(context).url(),
     };
     let mut values = vec![(BASE_URL, json!(url)), (TOOL_SEARCH, json!("true"))];
     if arguments.placeholder {

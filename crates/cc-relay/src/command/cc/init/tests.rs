@@ -1,51 +1,11 @@
 //! Questions and answers of `config cc init`, with a made-up terminal.
 
-use std::collections::VecDeque;
-use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
-
-use parking_lot::Mutex;
 
 use super::*;
-use crate::ask::Ask;
 use crate::cli::CcChangeArgs;
 use crate::environment::Environment;
-use crate::output::Output;
-
-/// Answers one after the other, then the end of input.
-struct Answers(VecDeque<&'static str>);
-
-impl Ask for Answers {
-    fn interactive(&self) -> bool {
-        true
-    }
-
-    fn line(&mut self) -> std::io::Result<Option<String>> {
-        Ok(self.0.pop_front().map(str::to_owned))
-    }
-}
-
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Sink {
-    fn text(&self) -> String {
-        let bytes = self.0.lock().clone();
-        anstream::adapter::strip_str(&String::from_utf8(bytes).unwrap()).to_string()
-    }
-}
+use crate::testing;
 
 fn arguments() -> CcInitArgs {
     CcInitArgs {
@@ -62,20 +22,8 @@ fn arguments() -> CcInitArgs {
 }
 
 fn asked(home: &Path, answers: &[&'static str]) -> (Result<Exit, Failure>, String) {
-    let sink = Sink::default();
-    let mut context = Context {
-        env: Environment::from([("HOME", home.to_str().unwrap())]),
-        cwd: home.to_owned(),
-        config: None,
-        out: Output::new(
-            Box::new(sink.clone()),
-            Box::new(sink.clone()),
-            false,
-            false,
-            0,
-        ),
-        ask: Box::new(Answers(answers.iter().copied().collect())),
-    };
+    let env = Environment::from([("HOME", home.to_str().unwrap())]);
+    let (mut context, sink) = testing::context(env, home, answers);
     (run(&mut context, &arguments()), sink.text())
 }
 
