@@ -409,3 +409,32 @@ fn status_tells_who_wins_and_whether_the_relay_answers() {
     let ran = home.run(&["config", "cc", "status"]).expect(0);
     assert!(ran.stdout.contains("not valid JSON"), "{ran:?}");
 }
+
+#[test]
+fn a_file_that_was_taken_away_in_between_is_made_anew() {
+    let home = Home::new();
+    home.write(USER, MINE);
+    home.run(&["config", "cc", "init", "-y"]).expect(0);
+    std::fs::remove_file(home.path(USER)).unwrap();
+    let ran = home.run(&["config", "cc", "remove", "-y"]).expect(0);
+    assert!(ran.stdout.contains("nothing of ours is left"), "{ran:?}");
+    home.write(USER, MINE);
+    home.run(&["config", "cc", "init", "-y"]).expect(0);
+    std::fs::remove_file(home.path(USER)).unwrap();
+    home.run(&["config", "cc", "init", "-y"]).expect(0);
+    home.run(&["config", "cc", "remove", "-y"]).expect(0);
+    assert!(!home.path(USER).exists());
+}
+
+#[test]
+fn a_relay_that_requires_a_key_is_told() {
+    let home = Home::new();
+    let text = "server:\n  auth:\n    api_key: ${RELAY_KEY:-relay-fake-0123456789}\n";
+    home.write(".config/cc-relay/config.yaml", text);
+    let ran = home.run(&["config", "cc", "init", "--dry-run"]).expect(0);
+    assert!(ran.stderr.contains("--token ENV_NAME"), "{ran:?}");
+    let ran = home
+        .run(&["config", "cc", "init", "--dry-run", "--placeholder"])
+        .expect(0);
+    assert!(!ran.stderr.contains("--token ENV_NAME"), "{ran:?}");
+}

@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::cli::CcChangeArgs;
 use crate::environment::Environment;
+use crate::settings::edit::tests::settings_text;
 use crate::testing;
 
 fn arguments() -> CcInitArgs {
@@ -87,4 +90,28 @@ fn each_line_is_asked_about_alone() {
         text,
         OTHER.replace("http://other:1", "http://127.0.0.1:8787")
     );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn init_and_remove_leave_the_same_bytes(text in settings_text(), again in any::<bool>()) {
+        prop_assume!(edit::variables(&text).is_ok());
+        let home = tempfile::tempdir().unwrap();
+        let path = settings(home.path(), &text);
+        let env = Environment::from([("HOME", home.path().to_str().unwrap())]);
+        let (mut context, _) = testing::context(env, home.path(), &[]);
+        let mut arguments = arguments();
+        arguments.force = true;
+        arguments.change.yes = true;
+        run(&mut context, &arguments).unwrap();
+        if again {
+            arguments.url = Some("http://127.0.0.1:9000".to_owned());
+            run(&mut context, &arguments).unwrap();
+        }
+        let remove = crate::cli::CcRemoveArgs { change: arguments.change };
+        crate::command::cc::remove(&mut context, &remove).unwrap();
+        prop_assert_eq!(std::fs::read_to_string(path).unwrap(), text);
+    }
 }
