@@ -196,6 +196,10 @@ pub async fn ask(endpoint: &Endpoint) -> Result<Health, Failure> {
 /// Exit 69 when no relay answers.
 pub fn run(context: &mut Context, arguments: &StatusArgs) -> Result<Exit, Failure> {
     let endpoint = endpoint(context, arguments.addr.as_deref());
+    if arguments.addr.is_none() && config::load(context).is_err() {
+        let words = "the configuration has faults (cc-relay config validate); asking at";
+        context.out.note(&format!("{words} {}", endpoint.url()));
+    }
     let health = block_on(ask(&endpoint))??;
     let url = endpoint.url();
     let state = health.state();

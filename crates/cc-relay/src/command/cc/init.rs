@@ -100,9 +100,12 @@ fn values(
     context: &Context,
     arguments: &CcInitArgs,
 ) -> Result<Vec<(&'static str, Value)>, Failure> {
-    let url = match &arguments.url {
-        Some(url) => checked_url(url)?,
-        None => config::endpoint(context).url(),
+    let url = if let Some(url) = &arguments.url {
+        checked_url(url)?
+    } else {
+        // A file with faults does not say where the relay is.
+        config::load(context)?;
+        config::endpoint(context).url()
     };
     let mut values = vec![(BASE_URL, json!(url)), (TOOL_SEARCH, json!("true"))];
     if arguments.placeholder {

@@ -92,6 +92,46 @@ fn each_line_is_asked_about_alone() {
     );
 }
 
+#[test]
+fn a_change_by_somebody_else_in_between_is_not_overwritten() {
+    let home = tempfile::tempdir().unwrap();
+    let path = settings(home.path(), "{}");
+    let env = Environment::from([("HOME", home.path().to_str().unwrap())]);
+    let (context, _) = testing::context(env, home.path(), &[]);
+    let opened = Settings::open(&context, Scope::User).unwrap();
+    std::fs::write(&path, "{ }").unwrap();
+    let failure = apply(&context, &opened, Some("{\"a\": 1}"), None).unwrap_err();
+    assert_eq!(failure.exit(), Exit::TryLater);
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "{ }");
+}
+
+#[test]
+fn a_failed_write_takes_the_memory_of_it_back() {
+    let home = tempfile::tempdir().unwrap();
+    let path = settings(home.path(), "{}");
+    let env = Environment::from([("HOME", home.path().to_str().unwrap())]);
+    let (context, _) = testing::context(env, home.path(), &[]);
+    let opened = Settings::open(&context, Scope::User).unwrap();
+    // A folder where the temporary file would be keeps even root from writing it.
+    let temporary = format!(".settings.json.{}.tmp", std::process::id());
+    std::fs::create_dir(path.with_file_name(temporary)).unwrap();
+    let failure = apply(
+        &context,
+        &opened,
+        Some("{\"a\": 1}"),
+        Some(Entry::default()),
+    )
+    .unwrap_err();
+    assert_eq!(failure.exit(), Exit::CannotWrite);
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "{}");
+    assert!(
+        !home
+            .path()
+            .join(".local/state/cc-relay/cc-settings.json")
+            .exists()
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
