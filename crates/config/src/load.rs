@@ -127,14 +127,12 @@ pub fn parse(name: &str, text: &str, format: Format, env: &dyn Env) -> Result<Pl
     let mut walk = Walk::new(&source, &schema, env);
     let value = walk.root(&tree);
     // The walk has left out whatever does not fit, so this fails only if it has a bug.
-    let mut plan = match Raw::deserialize(value) {
-        Ok(raw) => check::check(raw, &mut walk),
-        Err(_) => {
-            let message = "this configuration cannot be read".to_owned();
-            let help = "this is a bug of cc-relay; please report the file without its keys";
-            return Err(file_fault("config::internal", name, message, help));
-        }
+    let Ok(raw) = Raw::deserialize(value) else {
+        let message = "this configuration cannot be read".to_owned();
+        let help = "this is a bug of cc-relay; please report the file without its keys";
+        return Err(file_fault("config::internal", name, message, help));
     };
+    let mut plan = check::check(raw, &mut walk);
     plan.digest = digest(text);
     Faults::new(walk.faults).map_or(Ok(plan), Err)
 }
@@ -161,10 +159,10 @@ pub fn default_path(env: &dyn Env) -> PathBuf {
 fn read(path: &Path, name: &str) -> Result<String, Faults> {
     use std::io::Read as _;
     let unreadable = |error: std::io::Error| {
-        let help = match error.kind() {
-            std::io::ErrorKind::NotFound => "check the path, or write one: cc-relay config init",
-            std::io::ErrorKind::PermissionDenied => "let this user read it",
-            _ => "check the path",
+        let help = if error.kind() == std::io::ErrorKind::NotFound {
+            "check the path, or write one: cc-relay config init"
+        } else {
+            "check the path and the rights of the file"
         };
         file_fault(
             "config::unreadable",

@@ -154,6 +154,26 @@ pub(crate) fn blind(line: &str, known: &BTreeSet<String>) -> Vec<Range<usize>> {
     hidden
 }
 
+/// Sorts ranges and joins those that touch, so that a place is found by halving.
+pub(crate) fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    ranges.sort_by_key(|range| range.start);
+    let mut out: Vec<Range<usize>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match out.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => out.push(range),
+        }
+    }
+    out
+}
+
+/// Tells whether merged ranges cover a place.
+pub(crate) fn covers(merged: &[Range<usize>], at: usize) -> bool {
+    let after = merged.partition_point(|range| range.start <= at);
+    let last = after.checked_sub(1).and_then(|index| merged.get(index));
+    last.is_some_and(|range| range.contains(&at))
+}
+
 /// The parts of a text that its tree says to hide, and those the tree explains at all.
 #[derive(Default)]
 pub(crate) struct Masks {
@@ -213,11 +233,11 @@ impl Masks {
         };
         let mut hidden = suspicious(line);
         hidden.extend(self.hidden.iter().filter_map(within));
-        let explained: Vec<_> = self.explained.iter().filter_map(within).collect();
+        let explained = merged(self.explained.iter().filter_map(within).collect());
         let comment = line
             .match_indices('#')
             .map(|(at, _)| at)
-            .find(|at| !explained.iter().any(|range| range.contains(at)));
+            .find(|at| !covers(&explained, *at));
         hidden.extend(comment.map(|at| at.saturating_add(1)..line.len()));
         hidden
     }

@@ -157,3 +157,56 @@ fn pattern(path: &str) -> String {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::load::{Format, parse};
+
+    /// Returns a file that holds what a row refuses, and nothing else that is wrong.
+    fn offending(row: &Row) -> String {
+        let one = |line: &str| format!("providers: [{{name: a, type: anthropic, {line}}}]");
+        let key = row.path.rsplit('.').next().unwrap();
+        match (row.when, row.path) {
+            (When::Is(word), _) => format!("providers: [{{name: a, type: {word}}}]"),
+            (When::MoreThanOne, "providers") => {
+                "providers: [{name: a, type: anthropic}, {name: b, type: anthropic}]".to_owned()
+            }
+            (When::MoreThanOne, _) => one("keys: [{key: k}, {key: l}]"),
+            (_, path) if path.starts_with("providers[].keys[].") => {
+                one(&format!("keys: [{{key: k, {key}: 1}}]"))
+            }
+            (_, path) if path.starts_with("providers[].") => one(&format!("{key}: x")),
+            (_, path) => match path.split_once('.') {
+                Some((section, key)) => format!("{section}: {{{key}: 1}}"),
+                None => format!("{path}: {{x: 1}}"),
+            },
+        }
+    }
+
+    #[test]
+    fn every_row_refuses_by_name() {
+        for row in ROWS {
+            let text = offending(row);
+            let faults = parse("c", &text, Format::Yaml, &HashMap::new()).unwrap_err();
+            let found: Vec<_> = faults
+                .iter()
+                .map(|fault| (fault.code, fault.message.as_str()))
+                .collect();
+            let message = format!("{} is not available in this version", row.what);
+            assert_eq!(found, [("config::not_built", message.as_str())], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_has_no_indices() {
+        assert_eq!(
+            pattern("providers[0].keys[12].key"),
+            "providers[].keys[].key"
+        );
+        assert_eq!(rows("providers[3].models").count(), 1);
+        assert_eq!(rows("providers[3].name").count(), 0);
+    }
+}

@@ -3,7 +3,7 @@
 //! In: the types of `raw.rs`. Out: for an editor the schema, for the walk the shape of a place
 //! and the sets of known and showable keys. It must never say of a place more than `raw.rs` does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -29,7 +29,7 @@ fn drop_null_defaults(schema: &mut Value) {
             entries.values_mut().for_each(drop_null_defaults);
         }
         Value::Array(items) => items.iter_mut().for_each(drop_null_defaults),
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
@@ -40,6 +40,8 @@ pub(crate) struct Schema {
     pub(crate) known: BTreeSet<String>,
     /// The keys whose values may be shown.
     pub(crate) safe: BTreeSet<String>,
+    /// The sections that hold each key.
+    homes: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// What a place takes.
@@ -81,7 +83,11 @@ impl Schema {
             root: schema(),
             known: BTreeSet::new(),
             safe: BTreeSet::new(),
+            homes: BTreeMap::new(),
         };
+        let mut homes = BTreeMap::new();
+        new.homes(&new.root, "", &mut homes);
+        new.homes = homes;
         let (mut known, mut safe) = (BTreeSet::new(), BTreeSet::new());
         new.gather(&new.root, &mut known, &mut safe);
         for row in not_built::ROWS {
@@ -137,6 +143,38 @@ impl Schema {
             }
         }
         schema
+    }
+
+    /// Returns the one section that holds a key, `""` being the file itself.
+    pub(crate) fn home(&self, key: &str) -> Option<&str> {
+        let homes = self.homes.get(key)?;
+        if homes.len() == 1 {
+            homes.first().map(String::as_str)
+        } else {
+            None
+        }
+    }
+
+    fn homes(&self, schema: &Value, path: &str, out: &mut BTreeMap<String, BTreeSet<String>>) {
+        match self.shape(schema) {
+            Shape::Section(keys) => {
+                for (key, schema) in keys {
+                    out.entry(key.clone()).or_default().insert(path.to_owned());
+                    let child = if path.is_empty() {
+                        key.clone()
+                    } else {
+                        format!("{path}.{key}")
+                    };
+                    self.homes(schema, &child, out);
+                }
+            }
+            Shape::List(of) => self.homes(of, &format!("{path}[]"), out),
+            Shape::Table(_)
+            | Shape::Choice(_)
+            | Shape::Text
+            | Shape::Whole { .. }
+            | Shape::Flag => {}
+        }
     }
 
     fn gather(&self, schema: &Value, known: &mut BTreeSet<String>, safe: &mut BTreeSet<String>) {

@@ -80,6 +80,7 @@ impl<'a> Source<'a> {
             View::Blind(known) => mask::blind(line, known),
             View::Tree(masks) => masks.on(line, start),
         };
+        let hidden = mask::merged(hidden);
         let from = at.saturating_sub(start);
         let to = span
             .end
@@ -113,12 +114,12 @@ fn starts(text: &str) -> Vec<usize> {
     std::iter::once(0).chain(after).collect()
 }
 
-/// Draws a line with its hidden parts replaced, and finds the carets in the result.
+/// Draws a line with its hidden parts (merged) replaced, and finds the carets in the result.
 fn shown(number: usize, line: &str, span: &Range<usize>, hidden: &[Range<usize>]) -> SnippetLine {
     let mut cells: Vec<char> = Vec::new();
     let (mut caret, mut end, mut was_hidden) = (None, None, false);
     for (at, character) in line.char_indices() {
-        let is_hidden = hidden.iter().any(|range| range.contains(&at));
+        let is_hidden = mask::covers(hidden, at);
         let masked = was_hidden && is_hidden;
         if at >= span.start && caret.is_none() {
             // Inside a hidden part the carets stand under the mask.

@@ -5,12 +5,14 @@
 //! rather than stopping the walk, so that the meaning of the others is checked too. It must never
 //! put an expanded value into words.
 
+mod words;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde_json::{Map, Value};
 
-use crate::expand::{self, Expanded, Problem};
+use crate::expand::{self, Expanded};
 use crate::fault::Fault;
 use crate::load::Env;
 use crate::mask;
@@ -102,11 +104,14 @@ impl<'a> Walk<'a> {
 
     fn section(&mut self, keys: &Map<String, Value>, entries: &[(Key, Node)], path: &str) -> Value {
         let mut out = Map::new();
+        self.repeated(entries, path);
         for (key, node) in entries {
             let child = join(path, &key.name);
-            if let Some(row) = refused(&child, node) {
-                let name = child.clone();
-                self.not_built(row, &key.span, name);
+            if let Some(row) = not_built_key(&child) {
+                // An empty section asks for nothing.
+                if row.when == When::Present || !is_empty(node) {
+                    self.not_built(row, &key.span, child);
+                }
                 continue;
             }
             let Some(schema) = keys.get(&key.name) else {
@@ -122,6 +127,7 @@ impl<'a> Walk<'a> {
 
     fn table(&mut self, of: &Value, entries: &[(Key, Node)], path: &str) -> Value {
         let mut out = Map::new();
+        self.repeated(entries, path);
         for (key, node) in entries {
             let child = join(path, mask::word(&key.name).trim_matches('`'));
             if let Some(value) = self.value(node, of, &child) {
@@ -211,8 +217,11 @@ impl<'a> Walk<'a> {
                     return Some(Value::Bool(flag));
                 }
             }
-            Shape::Section(_) | Shape::Table(_) | Shape::List(_) => {}
-            Shape::Whole { .. } | Shape::Flag => {}
+            Shape::Whole { .. }
+            | Shape::Flag
+            | Shape::Section(_)
+            | Shape::Table(_)
+            | Shape::List(_) => {}
         }
         self.wrong_kind(shape.in_words(), "text", node, path);
         None
@@ -234,143 +243,6 @@ impl<'a> Walk<'a> {
                 None
             }
         }
-    }
-
-    fn reference_fault(&mut self, problem: &Problem, node: &Node, path: &str) {
-        let needed = format!("needed by `{path}`");
-        let (reference, words) = match problem {
-            Problem::Missing { reference, name } => {
-                let shown = mask::word(name);
-                let bare = shown.trim_matches('`');
-                let words = Words {
-                    code: "config::env_missing",
-                    message: format!("environment variable {bare} is not set"),
-                    label: needed,
-                    help: format!(
-                        "export it, remove the line, or give a default: ${{{bare}:-...}}"
-                    ),
-                    path: path.to_owned(),
-                };
-                (reference, words)
-            }
-            Problem::Malformed { reference } => {
-                let words = Words {
-                    code: "config::bad_reference",
-                    message: "this is no reference to an environment variable".to_owned(),
-                    label: needed,
-                    help: "write ${NAME} or ${NAME:-default}; write $${ for the two characters"
-                        .to_owned(),
-                    path: path.to_owned(),
-                };
-                (reference, words)
-            }
-        };
-        let found = self
-            .source
-            .slice(node.origin.clone())
-            .find(reference.as_str());
-        let span = found.map_or(node.span.clone(), |at| {
-            let start = node.origin.start.saturating_add(at);
-            start..start.saturating_add(reference.len())
-        });
-        self.fault(&span, words);
-    }
-
-    fn wrong_kind(&mut self, wanted: &str, found: &str, node: &Node, path: &str) {
-        let help = match (wanted, &node.kind) {
-            ("text", Kind::Integer(_) | Kind::Float | Kind::Bool(_) | Kind::Date) => {
-                "put the value in quotes".to_owned()
-            }
-            ("a whole number", Kind::Text(_)) => "write digits alone, without a unit".to_owned(),
-            ("true or false", Kind::Text(_)) => "write true or false, without quotes".to_owned(),
-            _ => format!("write {wanted} here, as in example.yaml"),
-        };
-        let name = if path.is_empty() {
-            "the file".to_owned()
-        } else {
-            format!("`{}`", leaf(path))
-        };
-        let words = Words {
-            code: "config::wrong_type",
-            message: format!("{name} must be {wanted}"),
-            path: path.to_owned(),
-            label: format!("this is {found}"),
-            help,
-        };
-        self.fault(&anchor(node), words);
-    }
-
-    fn unknown_key(&mut self, key: &Key, keys: &Map<String, Value>, path: &str) {
-        let name = mask::word(&key.name);
-        let place = if path.is_empty() {
-            "the file".to_owned()
-        } else {
-            format!("`{path}`")
-        };
-        let label = match nearest(&key.name, keys.keys().map(String::as_str)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "not known here".to_owned(),
-        };
-        let mut allowed: Vec<&str> = keys.keys().map(String::as_str).collect();
-        allowed.sort_unstable();
-        let words = Words {
-            code: "config::unknown_key",
-            message: format!("unknown key {name} in {place}"),
-            path: join(path, name.trim_matches('`')),
-            label,
-            help: format!("one of: {}", allowed.join(", ")),
-        };
-        self.fault(&key.span, words);
-    }
-
-    fn unknown_value(
-        &mut self,
-        expanded: &Expanded,
-        written: &str,
-        choices: &[&str],
-        node: &Node,
-        path: &str,
-    ) {
-        let value = expanded.text.as_str();
-        let row =
-            not_built::rows(path).find(|row| matches!(row.when, When::Is(word) if word == value));
-        if let Some(row) = row {
-            return self.not_built(row, &node.span, path.to_owned());
-        }
-        // What a variable holds is not said, and not hinted at by a near name either.
-        let (shown, near) = if expanded.referenced {
-            ("value from the environment".to_owned(), None)
-        } else {
-            (
-                mask::word(written),
-                nearest(written, choices.iter().copied()),
-            )
-        };
-        let words = Words {
-            code: "config::unknown_value",
-            message: format!("unknown {} {shown}", leaf(path)),
-            path: path.to_owned(),
-            label: near.map_or("not one of them".to_owned(), |near| {
-                format!("did you mean `{near}`?")
-            }),
-            help: format!("one of: {}", choices.join(", ")),
-        };
-        self.fault(&node.span, words);
-    }
-
-    fn not_built(&mut self, row: &Row, span: &Range<usize>, path: String) {
-        let words = Words {
-            code: "config::not_built",
-            message: format!("{} is not available in this version", row.what),
-            path,
-            label: "not available".to_owned(),
-            help: match row.when {
-                When::MoreThanOne => "keep one, remove the others".to_owned(),
-                When::Is(_) => "remove this provider; this version knows: anthropic".to_owned(),
-                When::Present | When::Filled => "remove it".to_owned(),
-            },
-        };
-        self.fault(span, words);
     }
 }
 
@@ -394,17 +266,14 @@ pub(crate) fn anchor(node: &Node) -> Range<usize> {
     }
 }
 
-/// Returns the row that refuses a key whatever its value, if there is one.
-fn refused(path: &str, node: &Node) -> Option<&'static Row> {
-    let empty = match &node.kind {
-        Kind::Null => true,
-        Kind::Map(entries) => entries.is_empty(),
-        _ => false,
-    };
-    not_built::rows(path).find(|row| match row.when {
-        When::Present | When::Filled => row.when == When::Present || !empty,
-        When::Is(_) | When::MoreThanOne => false,
-    })
+/// Returns the row for a key that this version knows and does not read, if it is one.
+fn not_built_key(path: &str) -> Option<&'static Row> {
+    not_built::rows(path).find(|row| matches!(row.when, When::Present | When::Filled))
+}
+
+fn is_empty(node: &Node) -> bool {
+    matches!(&node.kind, Kind::Null)
+        || matches!(&node.kind, Kind::Map(entries) if entries.is_empty())
 }
 
 fn join(path: &str, key: &str) -> String {

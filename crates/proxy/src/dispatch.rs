@@ -9,15 +9,17 @@ use relay_core::error::RelayError;
 use relay_core::provider::Encoded;
 use tokio::time::timeout;
 
-use crate::body::RequestBody;
+use crate::body::{Cut, RequestBody};
 use crate::pool::{Pool, SendError, Sent};
 
-/// Sends, and waits no longer than `first_byte`.
+/// Sends, and waits no longer than `first_byte`. `max_body_bytes` is what a body that streams
+/// through was held to.
 pub(crate) async fn dispatch(
     pool: &Arc<Pool>,
     encoded: Encoded,
     body: RequestBody,
     first_byte: Duration,
+    max_body_bytes: u64,
 ) -> Result<Sent, RelayError> {
     let path = PathAndQuery::try_from(encoded.path_and_query.as_ref())
         .map_err(|_| RelayError::Internal("the path cannot be sent on"))?;
@@ -25,14 +27,19 @@ pub(crate) async fn dispatch(
     *request.method_mut() = encoded.method;
     *request.uri_mut() = Uri::from(path);
     *request.headers_mut() = encoded.headers;
-    match timeout(first_byte, pool.send(request)).await {
-        Ok(Ok(sent)) => Ok(sent),
-        Ok(Err(SendError::Connect(error))) => {
-            Err(RelayError::Unreachable(error.to_string().into()))
+    let answer = timeout(first_byte, pool.send(request)).await;
+    let failed = match answer {
+        Ok(Ok(sent)) => return Ok(sent),
+        Ok(Err(failed)) => failed,
+        Err(_) => return Err(RelayError::UpstreamTimeout { waited: first_byte }),
+    };
+    Err(match failed {
+        SendError::Body(Cut::TooLong) => RelayError::BodyTooLarge {
+            limit_bytes: max_body_bytes,
+        },
+        SendError::Body(_) => RelayError::BodyStalled,
+        SendError::Connect(_) | SendError::Broken(_) => {
+            RelayError::Unreachable(failed.to_string().into())
         }
-        Ok(Err(error @ SendError::Broken(_))) => {
-            Err(RelayError::Unreachable(error.to_string().into()))
-        }
-        Err(_) => Err(RelayError::UpstreamTimeout { waited: first_byte }),
-    }
+    })
 }

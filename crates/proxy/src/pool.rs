@@ -7,7 +7,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{Request, Response, Uri, header};
@@ -16,11 +16,13 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use parking_lot::Mutex;
 use relay_core::record::ConnectionFacts;
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
+use tokio::time::{interval, timeout};
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
-use crate::body::RequestBody;
+use crate::body::{Cut, RequestBody};
 use crate::clock;
 use crate::connect::{ConnectError, Connector, HttpVersion, Opened, chain};
 
@@ -46,6 +48,22 @@ pub(crate) enum SendError {
     /// The connection broke after the request may have been sent.
     #[error("the connection broke before an answer came: {0}")]
     Broken(Arc<str>),
+    /// The client's body, on its way through, broke off or grew too long.
+    #[error("the client's body: {0}")]
+    Body(Cut),
+}
+
+impl SendError {
+    fn of(error: &hyper::Error) -> Self {
+        let mut source = std::error::Error::source(error);
+        while let Some(cause) = source {
+            if let Some(cut) = cause.downcast_ref::<Cut>() {
+                return Self::Body(*cut);
+            }
+            source = cause.source();
+        }
+        Self::Broken(chain(error).into())
+    }
 }
 
 /// An answer whose body is still to come.
@@ -88,6 +106,7 @@ struct Http2 {
     streams: AtomicUsize,
     /// Streams that the upstream allows at once, as its settings last said.
     allowed: Arc<AtomicUsize>,
+    used: AtomicBool,
     facts: ConnectionFacts,
 }
 
@@ -136,8 +155,8 @@ impl Drop for Lease {
 }
 
 impl Lease {
-    /// Returns the shared connection's place and frees this one's count of it.
-    fn http2(shared: &Arc<Http2>) -> Self {
+    /// Takes a stream of a shared connection, before anybody else can count on it.
+    fn of_stream(shared: &Arc<Http2>) -> Self {
         shared.streams.fetch_add(1, Ordering::Relaxed);
         Self(Some(Leased::Http2(Arc::clone(shared))))
     }
@@ -145,7 +164,7 @@ impl Lease {
 
 enum Checkout {
     Http1(Http1),
-    Http2(Arc<Http2>),
+    Http2(Arc<Http2>, Lease),
 }
 
 impl Pool {
@@ -176,10 +195,12 @@ impl Pool {
 
     /// Opens connections before they are asked for. A failure shows when a request meets it.
     pub(crate) async fn prewarm(self: Arc<Self>) {
+        let _turn = self.opening.lock().await;
         for _ in 0..self.connector.options().prewarm {
             match self.open_new().await {
                 Ok(Checkout::Http1(connection)) => self.give_back(connection),
-                Ok(Checkout::Http2(_)) => return,
+                // All streams share one.
+                Ok(Checkout::Http2(..)) => return,
                 Err(error) => {
                     debug!(upstream = %self.connector.options().authority, %error, "no connection yet");
                     return;
@@ -205,11 +226,11 @@ impl Pool {
         for _ in 0..STALE_TRIES {
             let attempt = match self.checkout().await? {
                 Checkout::Http1(connection) => self.send_http1(connection, request).await,
-                Checkout::Http2(shared) => self.send_http2(&shared, request).await,
+                Checkout::Http2(shared, lease) => self.send_http2(&shared, lease, request).await,
             };
             match attempt {
                 Attempt::Answered(sent) => return Ok(*sent),
-                Attempt::Broken(error) => return Err(SendError::Broken(chain(&error).into())),
+                Attempt::Broken(error) => return Err(SendError::of(&error)),
                 Attempt::NeverSent(returned) => request = *returned,
             }
         }
@@ -238,7 +259,12 @@ impl Pool {
         Attempt::of(answer.await, lease, facts)
     }
 
-    async fn send_http2(&self, shared: &Arc<Http2>, mut request: Request<RequestBody>) -> Attempt {
+    async fn send_http2(
+        &self,
+        shared: &Arc<Http2>,
+        lease: Lease,
+        mut request: Request<RequestBody>,
+    ) -> Attempt {
         let mut sender = shared.sender.clone();
         if sender.ready().await.is_err() {
             self.open
@@ -267,8 +293,7 @@ impl Pool {
             Err(_) => return Attempt::NeverSent(Box::new(request)),
         }
         let mut facts = shared.facts.clone();
-        facts.reused = shared.streams.load(Ordering::Relaxed) > 0;
-        let lease = Lease::http2(shared);
+        facts.reused = shared.used.swap(true, Ordering::Relaxed);
         let again = replay(&request);
         let answer = sender.try_send_request(request).await;
         match (Attempt::of(answer, lease, facts), again) {
@@ -310,13 +335,14 @@ impl Pool {
             return None;
         }
         let best = Arc::clone(best);
+        let lease = Lease::of_stream(&best);
         drop(open);
         if room == SPARE_STREAMS {
             // The next connection is opened before the last stream is given away.
             let pool = Arc::clone(self);
             self.tasks.spawn(async move { pool.open_spare().await });
         }
-        Some(Checkout::Http2(best))
+        Some(Checkout::Http2(best, lease))
     }
 
     async fn open_spare(self: Arc<Self>) {
@@ -338,14 +364,17 @@ impl Pool {
     async fn open_new(self: &Arc<Self>) -> Result<Checkout, ConnectError> {
         let opened = self.connector.open().await?;
         let checkout = if opened.http2 {
-            self.start_http2(opened).await.map(Checkout::Http2)
+            self.start_http2(opened).await.map(|shared| {
+                let lease = Lease::of_stream(&shared);
+                Checkout::Http2(shared, lease)
+            })
         } else {
             self.start_http1(opened).await.map(Checkout::Http1)
         };
         let checkout = checkout.map_err(|error| ConnectError::Network(chain(&error).into()))?;
         let mut open = self.open.lock();
-        open.is_http2 = Some(matches!(checkout, Checkout::Http2(_)));
-        if let Checkout::Http2(shared) = &checkout {
+        open.is_http2 = Some(matches!(checkout, Checkout::Http2(..)));
+        if let Checkout::Http2(shared, _) = &checkout {
             open.shared.push(Arc::clone(shared));
         }
         Ok(checkout)
@@ -371,16 +400,27 @@ impl Pool {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
+            .initial_max_send_streams(0)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .keep_alive_interval(Duration::from_secs(30))
             .keep_alive_timeout(Duration::from_secs(20));
         let (sender, mut connection) = builder.handshake(opened.io).await?;
-        let allowed = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
+        let allowed = Arc::new(AtomicUsize::new(0));
         let told = Arc::clone(&allowed);
+        let (tell_settled, settled) = oneshot::channel::<()>();
+        let mut tell_settled = Some(tell_settled);
+        let mut look = interval(SETTLE_LOOK);
         self.tasks.spawn(async move {
             let ended = poll_fn(|cx| {
                 let ended = Pin::new(&mut connection).poll(cx);
+                // The upstream's settings wake nobody here, so they are looked for until they come.
+                // Later changes are seen with the next request.
+                while tell_settled.is_some() && look.poll_tick(cx).is_ready() {
+                    if connection.current_max_send_streams() > 0 {
+                        tell_settled = None;
+                    }
+                }
                 told.store(connection.current_max_send_streams(), Ordering::Relaxed);
                 ended
             });
@@ -388,11 +428,15 @@ impl Pool {
                 debug!(%error, "upstream connection ended");
             }
         });
-        let streams = AtomicUsize::new(0);
+        // How many streams are allowed is known with the upstream's first frame. Requests given to
+        // the connection before would queue up on it, whatever it allows.
+        drop(timeout(self.connector.options().connect_timeout, settled).await);
+        let (streams, used) = (AtomicUsize::new(0), AtomicBool::new(false));
         Ok(Arc::new(Http2 {
             sender,
             streams,
             allowed,
+            used,
             facts: opened.facts,
         }))
     }
@@ -404,6 +448,9 @@ impl Pool {
         }
     }
 }
+
+/// How often a new HTTP/2 connection is looked at until the upstream's settings have come.
+const SETTLE_LOOK: Duration = Duration::from_millis(1);
 
 /// Room at which one more HTTP/2 connection is opened.
 const SPARE_STREAMS: usize = 10;

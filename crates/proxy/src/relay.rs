@@ -92,8 +92,12 @@ impl Pass<'_> {
             .target
             .provider
             .encode(&inbound, &candidate.credential)?;
+        self.measure(body.as_ref())?;
         let out = match body.take() {
-            Some(body) => self.through(body)?,
+            Some(body) => RequestBody::Through {
+                body,
+                left: self.snapshot.limits.max_passthrough_bytes,
+            },
             None => RequestBody::Whole(encoded.body.clone()),
         };
         let timeouts = &self.snapshot.timeouts;
@@ -104,7 +108,14 @@ impl Pass<'_> {
         };
         exchange.sending();
         let pool = self.worker.pool(candidate.index)?;
-        let sent = dispatch(pool, encoded, out, first_byte).await?;
+        let sent = dispatch(
+            pool,
+            encoded,
+            out,
+            first_byte,
+            self.snapshot.limits.max_passthrough_bytes,
+        )
+        .await?;
         exchange.answered(&sent);
         Ok((sent, endpoint))
     }
@@ -143,15 +154,14 @@ impl Pass<'_> {
         Ok(inbound)
     }
 
-    /// Lets a body stream through, counted.
-    fn through(&self, body: Incoming) -> Result<RequestBody, RelayError> {
+    /// Refuses a body that streams through and says beforehand that it is too long.
+    fn measure(&self, body: Option<&Incoming>) -> Result<(), RelayError> {
         let limit_bytes = self.snapshot.limits.max_passthrough_bytes;
-        if body.size_hint().lower() > limit_bytes {
-            return Err(RelayError::BodyTooLarge { limit_bytes });
+        let announced = body.map_or(0, |body| body.size_hint().lower());
+        if announced > limit_bytes {
+            Err(RelayError::BodyTooLarge { limit_bytes })
+        } else {
+            Ok(())
         }
-        Ok(RequestBody::Through {
-            body,
-            left: limit_bytes,
-        })
     }
 }

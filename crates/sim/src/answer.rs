@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::body::ReceivedBody;
 use crate::control;
-use crate::http1::RequestHead;
+use crate::head::RequestHead;
 use crate::player::{Facts, Player};
+use crate::probe::Probe;
 use crate::record::{End, Exchange, Recorded};
 use crate::script::{Prepared, Script};
 use crate::upstream::State;
@@ -76,20 +76,28 @@ impl Route {
     }
 }
 
-/// The two fields of a Messages body that the sim reads.
-#[derive(Debug, Default, Deserialize)]
-struct Probe {
-    #[serde(default)]
-    stream: bool,
-    #[serde(default)]
-    model: Option<String>,
-}
-
 const DEFAULT_MODEL: &str = "claude-opus-5-5";
 
 impl Connection {
-    /// Records the request and returns its answer.
-    pub(crate) fn answer(&self, received: Received, exchange: &mut Exchange) -> Player {
+    /// Opens the exchange of a request whose head has been read.
+    pub(crate) fn open(&self, method: &str, target: &str) -> Exchange {
+        let counted = Route::of(method, target) != Route::Control;
+        Exchange::open(Arc::clone(&self.sim.book), counted)
+    }
+
+    /// Returns the answer that does not wait for the body, if the next script is such.
+    pub(crate) fn early(&self, method: &str, target: &str) -> Option<Arc<Prepared>> {
+        let scripted = Route::of(method, target) == Route::Messages;
+        scripted.then(|| self.sim.early_script()).flatten()
+    }
+
+    /// Records the request and returns its answer, `early` if that was taken already.
+    pub(crate) fn answer(
+        &self,
+        received: Received,
+        early: Option<Arc<Prepared>>,
+        exchange: &mut Exchange,
+    ) -> Player {
         let Received { head, body } = received;
         let route = Route::of(&head.method, &head.target);
         if route == Route::Control {
@@ -121,7 +129,7 @@ impl Connection {
             | Route::Echo
             | Route::Unknown => Probe::default(),
         };
-        let prepared = self.choose(route, &request);
+        let prepared = early.unwrap_or_else(|| self.choose(route, &request));
         // Recorded after the choice, so that whoever sees the request also sees the queue moved.
         exchange.received(&request);
         Player::new(prepared, self.facts(id, probe))
@@ -200,7 +208,7 @@ impl Connection {
 }
 
 fn probe(request: &Recorded) -> Probe {
-    let mut probe: Probe = serde_json::from_slice(&request.body).unwrap_or_default();
+    let mut probe = Probe::of(&request.body);
     // The cloud dialects name the stream in the path.
     let path = request.path();
     probe.stream |= path.ends_with(":streamRawPredict");

@@ -8,7 +8,7 @@ use crate::answer::Route;
 
 /// A kept body at most, in bytes. Twice the API's limit of 32 MB, so that the client's own cap is
 /// what a test meets.
-const MAX_KEPT_BYTES: usize = 64 << 20;
+pub(crate) const MAX_KEPT_BYTES: usize = 64 << 20;
 
 /// A body as received.
 #[derive(Debug, Default)]
@@ -34,6 +34,11 @@ impl BodySink {
         } else {
             Self::Keep(BytesMut::new())
         }
+    }
+
+    /// Returns whether the bytes are kept.
+    pub(crate) fn keeps(&self) -> bool {
+        matches!(self, Self::Keep(_))
     }
 
     /// Takes a piece; `None` means that the body is too long to keep.

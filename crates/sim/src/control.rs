@@ -28,7 +28,7 @@ pub(crate) fn reply(state: &State, method: &str, target: &str, body: &[u8]) -> S
                 queue.extend(scripts.into_iter().map(Prepared::new));
                 Script::json(200, json!({ "queued": queue.len() }))
             }
-            Err(refusal) => refusal,
+            Err(reason) => refused(&reason),
         },
         ("DELETE", "/__sim/script") => {
             state.queue.lock().clear();
@@ -41,7 +41,7 @@ pub(crate) fn reply(state: &State, method: &str, target: &str, body: &[u8]) -> S
                 Script::json(200, json!({ "default": "set" }))
             }
             Ok(None) => refused("the list of scripts is empty"),
-            Err(refusal) => refusal,
+            Err(reason) => refused(&reason),
         },
         _ => Script::error(
             404,
@@ -52,15 +52,15 @@ pub(crate) fn reply(state: &State, method: &str, target: &str, body: &[u8]) -> S
 }
 
 /// Reads one script or a list of them.
-fn scripts(body: &[u8]) -> Result<Vec<Script>, Script> {
-    let value: Value = serde_json::from_slice(body).map_err(|error| refused(&error.to_string()))?;
+fn scripts(body: &[u8]) -> Result<Vec<Script>, String> {
+    let value: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     let values = if let Value::Array(values) = value {
         values
     } else {
         vec![value]
     };
     let parsed: Result<Vec<Script>, _> = values.into_iter().map(serde_json::from_value).collect();
-    parsed.map_err(|error| refused(&error.to_string()))
+    parsed.map_err(|error| error.to_string())
 }
 
 fn refused(reason: &str) -> Script {

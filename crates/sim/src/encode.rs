@@ -217,3 +217,43 @@ impl Cutter {
         self.ready.push_back(Piece { bytes, events });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::{Cutter, Split};
+
+    fn any_split() -> impl Strategy<Value = Split> {
+        prop_oneof![
+            Just(Split::PerEvent),
+            Just(Split::EachByte),
+            Just(Split::Whole),
+            (0_usize..40).prop_map(Split::At),
+            (0_usize..12).prop_map(Split::Chunk),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn cutting_keeps_every_byte_and_event(
+            events in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..9), 0..6),
+            split in any_split(),
+        ) {
+            let mut cutter = Cutter::new(split);
+            for event in &events {
+                cutter.push(Bytes::from(event.clone()), true);
+            }
+            cutter.flush();
+            let (mut bytes, mut ended) = (Vec::new(), 0);
+            while let Some(piece) = cutter.pop() {
+                prop_assert!(!piece.bytes.is_empty());
+                bytes.extend_from_slice(&piece.bytes);
+                ended += piece.events;
+            }
+            prop_assert_eq!(bytes, events.concat());
+            prop_assert_eq!(ended, events.len() as u64);
+        }
+    }
+}

@@ -3,14 +3,14 @@
 //! rename a header, and must never end a body properly unless the script does.
 
 use std::io;
-use std::sync::Arc;
 
 use bytes::{Buf as _, BytesMut};
-use http::{StatusCode, Version};
+use http::StatusCode;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::answer::{Connection, Received};
-use crate::body::BodySink;
+use crate::body::{BodySink, MAX_KEPT_BYTES};
+use crate::head::{RequestHead, parse_head};
 use crate::player::{Head as AnswerHead, Player, Step};
 use crate::record::{Exchange, Outcome};
 use crate::wire::Wire;
@@ -37,44 +37,6 @@ enum After {
     KeepAlive,
     Close,
     Reset,
-}
-
-/// A parsed request head.
-#[derive(Debug)]
-pub(crate) struct RequestHead {
-    pub(crate) method: String,
-    pub(crate) target: String,
-    pub(crate) version: Version,
-    pub(crate) headers: Vec<(String, Vec<u8>)>,
-}
-
-impl RequestHead {
-    fn find(&self, name: &str) -> Option<&[u8]> {
-        let found = self
-            .headers
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_slice())
-    }
-
-    fn says(&self, name: &str, word: &str) -> bool {
-        let value = self
-            .find(name)
-            .and_then(|value| std::str::from_utf8(value).ok());
-        value.is_some_and(|value| {
-            value
-                .split(',')
-                .any(|w| w.trim().eq_ignore_ascii_case(word))
-        })
-    }
-
-    fn keeps_alive(&self) -> bool {
-        if self.version == Version::HTTP_10 {
-            self.says("connection", "keep-alive")
-        } else {
-            !self.says("connection", "close")
-        }
-    }
 }
 
 /// A connection's two ends of buffering.
@@ -111,7 +73,9 @@ pub(crate) async fn serve(wire: &mut Wire, connection: &Connection) {
 
 impl Line<'_> {
     async fn read_more(&mut self) -> Result<(), Gone> {
-        self.inbox.reserve(READ_BYTES);
+        if self.inbox.len() == self.inbox.capacity() {
+            self.inbox.reserve(READ_BYTES);
+        }
         match self.wire.read_buf(&mut self.inbox).await {
             Ok(0) | Err(_) => Err(Gone),
             Ok(_) => Ok(()),
@@ -143,22 +107,40 @@ impl Line<'_> {
         head: RequestHead,
         connection: &Connection,
     ) -> Result<After, Gone> {
-        let mut exchange = Exchange::open(Arc::clone(&connection.sim.book));
-        if head.says("expect", "100-continue") {
-            self.wire
-                .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
-                .await?;
-        }
+        let mut exchange = connection.open(&head.method, &head.target);
         let mut sink = BodySink::for_path(&head.method, &head.target);
-        self.read_body(&head, &mut sink).await?;
-        let keep_alive = head.keeps_alive();
+        let early = connection.early(&head.method, &head.target);
+        let is_early = early.is_some();
+        if !is_early {
+            if head.says("expect", "100-continue") {
+                self.outbox
+                    .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+                self.flush().await?;
+            }
+            self.read_body(&head, &mut sink).await?;
+        }
+        let keep_alive = head.keeps_alive() && !is_early;
         let bodiless = head.method == "HEAD";
         let received = Received {
             head,
             body: sink.finish(),
         };
-        let player = connection.answer(received, &mut exchange);
-        self.perform(player, exchange, keep_alive, bodiless).await
+        let player = connection.answer(received, early, &mut exchange);
+        let after = self.perform(player, exchange, keep_alive, bodiless).await?;
+        if is_early && after == After::Close {
+            self.linger().await;
+        }
+        Ok(after)
+    }
+
+    /// Closes this side and throws away what still comes: dropping the socket over unread bytes
+    /// would be a reset, which can take the answer with it.
+    async fn linger(&mut self) {
+        // A failed shutdown means that the client is gone, which the reads show.
+        drop(self.wire.shutdown().await);
+        while self.read_more().await.is_ok() {
+            self.inbox.clear();
+        }
     }
 
     async fn read_body(&mut self, head: &RequestHead, sink: &mut BodySink) -> Result<(), Gone> {
@@ -176,6 +158,17 @@ impl Line<'_> {
     }
 
     async fn read_exactly(&mut self, length: usize, sink: &mut BodySink) -> Result<(), Gone> {
+        if sink.keeps() {
+            // In one piece and one place: nothing is copied.
+            if length > MAX_KEPT_BYTES {
+                return Err(Gone);
+            }
+            self.inbox.reserve(length.saturating_sub(self.inbox.len()));
+            while self.inbox.len() < length {
+                self.read_more().await?;
+            }
+            return sink.push(self.inbox.split_to(length)).ok_or(Gone);
+        }
         let mut left = length;
         loop {
             let piece = left.min(self.inbox.len());
@@ -228,6 +221,11 @@ impl Line<'_> {
         bodiless: bool,
     ) -> Result<After, Gone> {
         let mut chunked = false;
+        let after = if keep_alive && !player.then_close() {
+            After::KeepAlive
+        } else {
+            After::Close
+        };
         while let Some(step) = player.next() {
             match step {
                 Step::Head(head) => {
@@ -236,11 +234,7 @@ impl Line<'_> {
                     if bodiless {
                         self.flush().await?;
                         exchange.finish(Outcome::Complete);
-                        return Ok(if keep_alive {
-                            After::KeepAlive
-                        } else {
-                            After::Close
-                        });
+                        return Ok(after);
                     }
                     // A head with a length goes out with its body: one write a JSON answer.
                     if chunked {
@@ -270,11 +264,7 @@ impl Line<'_> {
                     }
                     self.flush().await?;
                     exchange.finish(Outcome::Complete);
-                    return Ok(if keep_alive {
-                        After::KeepAlive
-                    } else {
-                        After::Close
-                    });
+                    return Ok(after);
                 }
                 Step::Reset | Step::Close => {
                     self.flush().await?;
@@ -304,7 +294,7 @@ impl Line<'_> {
                 return;
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
@@ -344,43 +334,4 @@ fn put_data(out: &mut BytesMut, bytes: &[u8], chunked: bool) {
     if chunked {
         out.extend_from_slice(b"\r\n");
     }
-}
-
-/// Parses a head (RFC 9112), or returns `None` if it is none.
-fn parse_head(bytes: &[u8]) -> Option<RequestHead> {
-    let mut lines = bytes
-        .split(|byte| *byte == b'\n')
-        .map(|l| l.strip_suffix(b"\r").unwrap_or(l));
-    let first = std::str::from_utf8(lines.next()?).ok()?;
-    let mut words = first.split(' ');
-    let (method, target, version) = (words.next()?, words.next()?, words.next()?);
-    let version = match version {
-        "HTTP/1.1" => Version::HTTP_11,
-        "HTTP/1.0" => Version::HTTP_10,
-        _ => return None,
-    };
-    let mut headers = Vec::new();
-    for line in lines.take_while(|line| !line.is_empty()) {
-        let colon = line.iter().position(|byte| *byte == b':')?;
-        let name = std::str::from_utf8(line.get(..colon)?).ok()?;
-        let value = line.get(colon.saturating_add(1)..)?;
-        headers.push((name.to_owned(), value.trim_ascii().to_vec()));
-    }
-    Some(RequestHead {
-        method: method.to_owned(),
-        target: origin_form(target).to_owned(),
-        version,
-        headers,
-    })
-}
-
-/// Strips scheme and authority, which a client sends to what it takes for a forward proxy.
-fn origin_form(target: &str) -> &str {
-    let Some((_, rest)) = target.split_once("://") else {
-        return target;
-    };
-    if target.starts_with('/') {
-        return target;
-    }
-    rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/")
 }

@@ -5,7 +5,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -18,11 +17,12 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::answer::{Connection, Received};
 use crate::body::BodySink;
-use crate::http1::RequestHead;
+use crate::head::RequestHead;
 use crate::player::{Head, Player, Step};
 use crate::record::{Exchange, Outcome};
 use crate::wire::{Control, Wire};
@@ -63,7 +63,7 @@ pub(crate) async fn serve(mut wire: Wire, connection: Connection) {
             // How it ended shows in each exchange.
             _ = &mut serving => return,
             () = control.close.cancelled() => return,
-            () = state.drain.cancelled(), if !draining => {
+            () = retired(&state.drain, &control.retire), if !draining => {
                 draining = true;
                 serving.as_mut().graceful_shutdown();
             }
@@ -71,11 +71,18 @@ pub(crate) async fn serve(mut wire: Wire, connection: Connection) {
     }
 }
 
+/// Returns when the sim or a script wants this connection to end in order.
+async fn retired(drain: &CancellationToken, retire: &CancellationToken) {
+    tokio::select! {
+        () = drain.cancelled() => {}
+        () = retire.cancelled() => {}
+    }
+}
+
 async fn respond(
     request: Request<Incoming>,
     connection: Connection,
 ) -> Result<Response<PlayedBody>, ResetStream> {
-    let mut exchange = Exchange::open(Arc::clone(&connection.sim.book));
     let (parts, mut incoming) = request.into_parts();
     let target = parts
         .uri
@@ -83,6 +90,7 @@ async fn respond(
         .map_or("/", |path| path.as_str())
         .to_owned();
     let method = parts.method.as_str().to_owned();
+    let mut exchange = connection.open(&method, &target);
     let mut headers: Vec<(String, Vec<u8>)> = Vec::with_capacity(parts.headers.len() + 1);
     if let Some(authority) = parts.uri.authority() {
         headers.push(("host".to_owned(), authority.as_str().as_bytes().to_vec()));
@@ -91,7 +99,10 @@ async fn respond(
         headers.push((name.as_str().to_owned(), value.as_bytes().to_vec()));
     }
     let mut sink = BodySink::for_path(&method, &target);
-    while let Some(frame) = incoming.frame().await {
+    let early = connection.early(&method, &target);
+    while early.is_none()
+        && let Some(frame) = incoming.frame().await
+    {
         let data = frame.map_err(|_| ResetStream)?.into_data();
         if let Ok(data) = data {
             sink.push(BytesMut::from(data)).ok_or(ResetStream)?;
@@ -103,13 +114,11 @@ async fn respond(
         version: parts.version,
         headers,
     };
-    let player = connection.answer(
-        Received {
-            head,
-            body: sink.finish(),
-        },
-        &mut exchange,
-    );
+    let received = Received {
+        head,
+        body: sink.finish(),
+    };
+    let player = connection.answer(received, early, &mut exchange);
     head_of(player, exchange, connection).await
 }
 
@@ -122,6 +131,7 @@ async fn head_of(
         match step {
             Step::Head(head) => {
                 let control = Arc::clone(&connection.control);
+                control.hand(1);
                 let exchange = Some(exchange);
                 let body = PlayedBody {
                     player,
@@ -240,7 +250,7 @@ impl Body for PlayedBody {
                         continue;
                     }
                     let length = piece.bytes.len() as u64;
-                    self.control.handed.fetch_add(length, Ordering::Release);
+                    self.control.hand(length);
                     return Poll::Ready(Some(Ok(Frame::data(piece.bytes))));
                 }
                 Some(Step::Wait(time)) => {
@@ -250,6 +260,9 @@ impl Body for PlayedBody {
                 Some(Step::Reset) => self.state = self.breaking(true),
                 Some(Step::Close) => self.state = self.breaking(false),
                 Some(Step::End | Step::Head(_)) | None => {
+                    if self.player.then_close() {
+                        self.control.retire.cancel();
+                    }
                     self.finish(Outcome::Complete);
                     self.state = Doing::Ended;
                 }

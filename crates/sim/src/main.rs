@@ -25,6 +25,10 @@ POST|DELETE /__sim/script, POST /__sim/default.";
 /// A scriptable upstream in the shape of Anthropic's API, with faults.
 #[derive(Debug, Parser)]
 #[command(name = "cc-relay-sim", version, after_help = AFTER_HELP)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches of a command line"
+)]
 struct Flags {
     /// Address to listen on; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:0")]

@@ -159,6 +159,11 @@ impl Player {
         }
     }
 
+    /// Returns whether the connection is to be closed after the answer.
+    pub(crate) fn then_close(&self) -> bool {
+        self.prepared.script.then_close
+    }
+
     fn plan(&self) -> Option<(Trigger, Action<'_>)> {
         self.prepared.script.fault.as_ref().map(Fault::plan)
     }
@@ -278,7 +283,9 @@ impl Player {
                 add("content-type", "text/event-stream; charset=utf-8");
                 add("cache-control", "no-cache");
             }
-            _ => add("content-type", "application/json"),
+            Content::Message(_) | Content::Error { .. } | Content::Sse(_) => {
+                add("content-type", "application/json");
+            }
         }
         if let Some(encoding) = script.encoding {
             add("content-encoding", encoding.name());

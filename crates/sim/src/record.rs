@@ -276,17 +276,22 @@ pub(crate) struct Exchange {
     request: Option<Recorded>,
     events_sent: u64,
     finished: bool,
+    /// False for control requests, which leave no trace.
+    counted: bool,
 }
 
 impl Exchange {
     /// Opens an exchange when its head has been read.
-    pub(crate) fn open(book: Arc<Book>) -> Self {
-        book.change(|stats| stats.streams_open = stats.streams_open.saturating_add(1));
+    pub(crate) fn open(book: Arc<Book>, counted: bool) -> Self {
+        if counted {
+            book.change(|stats| stats.streams_open = stats.streams_open.saturating_add(1));
+        }
         Self {
             book,
             request: None,
             events_sent: 0,
             finished: false,
+            counted,
         }
     }
 
@@ -300,7 +305,7 @@ impl Exchange {
 
     /// Notes events written.
     pub(crate) fn sent(&mut self, events: u64) {
-        if events > 0 {
+        if events > 0 && self.counted {
             self.events_sent = self.events_sent.saturating_add(events);
             self.book.events_sent.fetch_add(events, Ordering::Release);
             self.book.changed.notify_waiters();
@@ -314,6 +319,9 @@ impl Exchange {
 
     fn close(&mut self, outcome: Outcome) {
         self.finished = true;
+        if !self.counted {
+            return;
+        }
         if let Some(request) = &self.request {
             *request.end.state.lock() = (outcome, Some(self.book.age()));
             if let Some(sink) = &self.book.sink {

@@ -23,6 +23,8 @@ pub struct Script {
     pub(crate) split: Split,
     pub(crate) encoding: Option<Encoding>,
     pub(crate) fault: Option<Fault>,
+    pub(crate) then_close: bool,
+    pub(crate) before_body: bool,
 }
 
 /// The body of an answer, before the request is known.
@@ -54,6 +56,8 @@ impl Script {
             split: Split::default(),
             encoding: None,
             fault: None,
+            then_close: false,
+            before_body: false,
         }
     }
 
@@ -212,6 +216,22 @@ impl Script {
     #[must_use]
     pub fn fault(mut self, fault: Fault) -> Self {
         self.fault = Some(fault);
+        self
+    }
+
+    /// Closes the connection after this answer without having announced it, as a server does with
+    /// idle connections; on HTTP/2 with `GOAWAY`.
+    #[must_use]
+    pub fn then_close(mut self) -> Self {
+        self.then_close = true;
+        self
+    }
+
+    /// Answers when the head has been read and throws the request's body away, as an edge server
+    /// does that refuses an upload; the connection is closed then. The record has no body.
+    #[must_use]
+    pub fn before_body(mut self) -> Self {
+        self.before_body = true;
         self
     }
 

@@ -22,7 +22,7 @@ use crate::tls;
 use crate::upstream::{State, accept};
 
 /// How long `stop` lets running exchanges end before it kills them.
-const STOP_BOUND: Duration = Duration::from_secs(5);
+const STOP_BOUND: Duration = Duration::from_secs(2);
 
 /// Settings of a sim to be started.
 pub struct SimBuilder {
@@ -283,14 +283,14 @@ impl Sim {
         wanted: impl Fn(&Stats) -> bool,
         within: Duration,
     ) -> Result<Stats, WaitTimeout> {
-        let waited = tokio::time::timeout(within, self.state.book.wait(wanted)).await;
-        waited.map_err(|_| WaitTimeout {
+        let reached = tokio::time::timeout(within, self.state.book.wait(wanted)).await;
+        reached.map_err(|_| WaitTimeout {
             waited: within,
             stats: self.stats(),
         })
     }
 
-    /// Takes no new request, lets running exchanges end (5 s at most), and returns when all is
+    /// Takes no new request, lets running exchanges end (2 s at most), and returns when all is
     /// closed.
     pub async fn stop(&self) {
         self.state.drain.cancel();

@@ -36,6 +36,8 @@ struct Spec {
     split: Option<Split>,
     encoding: Option<Encoding>,
     fault: Option<Fault>,
+    then_close: bool,
+    before_body: bool,
     usage: Option<Usage>,
     stop_reason: Option<String>,
     model: Option<String>,
@@ -130,6 +132,12 @@ impl TryFrom<Spec> for Script {
         }
         if let Some(fault) = spec.fault {
             script = script.fault(fault);
+        }
+        if spec.then_close {
+            script = script.then_close();
+        }
+        if spec.before_body {
+            script = script.before_body();
         }
         Ok(script)
     }

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use parking_lot::{Mutex, RwLock};
@@ -51,11 +52,23 @@ impl State {
             .find_map(|router| router(request))
     }
 
+    /// Takes the next script if it wants to answer before the body has been read.
+    pub(crate) fn early_script(&self) -> Option<Arc<Prepared>> {
+        let mut queue = self.queue.lock();
+        match queue.front() {
+            Some(next) if next.script.before_body => queue.pop_front(),
+            Some(_) => None,
+            None => Some(Arc::clone(&self.default.lock())).filter(|next| next.script.before_body),
+        }
+    }
+
     pub(crate) fn next_script(&self) -> Arc<Prepared> {
         let queued = self.queue.lock().pop_front();
         queued.unwrap_or_else(|| Arc::clone(&self.default.lock()))
     }
 }
+
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// Accepts until drained or killed.
 pub(crate) async fn accept(state: Arc<State>, listener: TcpListener, tls: Option<TlsAcceptor>) {
@@ -65,9 +78,10 @@ pub(crate) async fn accept(state: Arc<State>, listener: TcpListener, tls: Option
             () = state.drain.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        // A failed accept (a client that left in the queue, no descriptors left) is not the end.
+        // A failed accept (a client that left in the queue, no descriptors left) is not the end;
+        // the pause keeps a lasting cause from spinning.
         let Ok((stream, _)) = accepted else {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
         let (held, tls) = (Arc::clone(&state), tls.clone());
@@ -129,30 +143,36 @@ async fn connect(state: Arc<State>, stream: TcpStream, tls: Option<TlsAcceptor>)
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 async fn serve(mut wire: Wire, connection: Connection) {
-    let is_http2 = match connection.alpn.as_deref() {
+    let is_http2 = match &connection.alpn {
         Some(name) => name == "h2",
-        None => {
-            let mut seen = BytesMut::new();
-            while seen.len() < HTTP2_PREFACE.len() && HTTP2_PREFACE.starts_with(&seen) {
-                let read = tokio::select! {
-                    biased;
-                    read = wire.read_buf(&mut seen) => read,
-                    () = connection.sim.drain.cancelled() => return,
-                };
-                if !matches!(read, Ok(1..)) {
-                    return;
-                }
-            }
-            let preface = seen.starts_with(HTTP2_PREFACE);
-            wire.unread(seen);
-            preface
-        }
+        None => match reads_preface(&mut wire, &connection).await {
+            Some(preface) => preface,
+            None => return,
+        },
     };
     if !is_http2 {
         http1::serve(&mut wire, &connection).await;
     } else if connection.sim.http2 {
         http2::serve(wire, connection).await;
     }
+}
+
+/// Returns whether the client opens with HTTP/2's preface, or `None` if it is gone.
+async fn reads_preface(wire: &mut Wire, connection: &Connection) -> Option<bool> {
+    let mut seen = BytesMut::new();
+    while seen.len() < HTTP2_PREFACE.len() && HTTP2_PREFACE.starts_with(&seen) {
+        let read = tokio::select! {
+            biased;
+            read = wire.read_buf(&mut seen) => read,
+            () = connection.sim.drain.cancelled() => return None,
+        };
+        if !matches!(read, Ok(1..)) {
+            return None;
+        }
+    }
+    let preface = seen.starts_with(HTTP2_PREFACE);
+    wire.unread(seen);
+    Some(preface)
 }
 
 async fn secure(

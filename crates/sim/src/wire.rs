@@ -1,6 +1,6 @@
 //! The socket under both protocols. In: an accepted stream, plain or TLS; out: bytes both ways.
-//! Holds what faults need: an abort that becomes a TCP reset, a count of written HTTP/2 DATA
-//! bytes, and bytes that were read ahead. Must never know what is said over it.
+//! Holds what faults need: an abort that becomes a TCP reset, a count of what HTTP/2 has written,
+//! and bytes that were read ahead. Must never know what is said over it.
 
 use std::io;
 use std::pin::Pin;
@@ -21,10 +21,13 @@ pub(crate) struct Control {
     reset: AtomicBool,
     /// Asks the connection's task to drop the socket.
     pub(crate) close: CancellationToken,
-    /// HTTP/2 DATA payload bytes handed to the protocol, and those written to the socket.
-    pub(crate) handed: AtomicU64,
+    /// Asks the connection's task to say `GOAWAY` and to close when its streams have ended.
+    pub(crate) retire: CancellationToken,
+    /// HTTP/2 units (a HEADERS frame, or a byte of DATA) handed to the protocol, and those written
+    /// to the socket.
+    handed: AtomicU64,
     written: AtomicU64,
-    pub(crate) wrote: Notify,
+    wrote: Notify,
 }
 
 impl Control {
@@ -33,7 +36,12 @@ impl Control {
         self.reset.store(true, Ordering::Release);
     }
 
-    /// Waits until all DATA bytes handed over so far are in the kernel's hands.
+    /// Notes units handed to the protocol.
+    pub(crate) fn hand(&self, units: u64) {
+        self.handed.fetch_add(units, Ordering::Release);
+    }
+
+    /// Waits until all units handed over so far are in the kernel's hands.
     pub(crate) async fn flushed(&self) {
         let target = self.handed.load(Ordering::Acquire);
         loop {
@@ -86,7 +94,7 @@ impl Wire {
         self.ahead = bytes;
     }
 
-    /// Counts DATA bytes from here on.
+    /// Counts HTTP/2 units from here on.
     pub(crate) fn count_frames(&mut self) {
         self.frames = Some(FrameCount::default());
     }
@@ -100,9 +108,9 @@ impl Wire {
 
     fn counted(&mut self, written: &[u8]) {
         if let Some(frames) = &mut self.frames {
-            let data = frames.take(written);
-            if data > 0 {
-                self.control.written.fetch_add(data, Ordering::Release);
+            let units = frames.take(written);
+            if units > 0 {
+                self.control.written.fetch_add(units, Ordering::Release);
                 self.control.wrote.notify_waiters();
             }
         }
@@ -167,7 +175,7 @@ impl AsyncWrite for Wire {
     }
 }
 
-/// Counts DATA payload in a written HTTP/2 frame stream (RFC 9113, section 4.1).
+/// Counts HEADERS frames and DATA payload in a written HTTP/2 frame stream (RFC 9113, section 4.1).
 #[derive(Debug, Default)]
 struct FrameCount {
     header: Vec<u8>,
@@ -177,16 +185,17 @@ struct FrameCount {
 
 const FRAME_HEADER_BYTES: usize = 9;
 const FRAME_TYPE_DATA: u8 = 0;
+const FRAME_TYPE_HEADERS: u8 = 1;
 
 impl FrameCount {
     fn take(&mut self, mut bytes: &[u8]) -> u64 {
-        let mut data = 0_u64;
+        let mut units = 0_u64;
         while !bytes.is_empty() {
             if self.payload_left > 0 {
                 let length = self.payload_left.min(bytes.len());
                 self.payload_left = self.payload_left.saturating_sub(length);
                 if self.is_data {
-                    data = data.saturating_add(length as u64);
+                    units = units.saturating_add(length as u64);
                 }
                 bytes = bytes.get(length..).unwrap_or_default();
                 continue;
@@ -201,9 +210,10 @@ impl FrameCount {
                 let length = [0, *a, *b, *c];
                 self.payload_left = u32::from_be_bytes(length) as usize;
                 self.is_data = *kind == FRAME_TYPE_DATA;
+                units = units.saturating_add(u64::from(*kind == FRAME_TYPE_HEADERS));
                 self.header.clear();
             }
         }
-        data
+        units
     }
 }

@@ -86,7 +86,7 @@ impl Check<'_, '_> {
                 .accepts_client_credential
                 .unwrap_or(base.accepts_client_credential),
             ca_file: self.file(raw.ca_file, &format!("{path}.ca_file")),
-            proxy: raw.proxy.map_or(base.proxy, |text| self.proxy(text, path)),
+            proxy: raw.proxy.map_or(base.proxy, |text| self.proxy(&text, path)),
             connect_timeout: millis(raw.connect_timeout_ms, base.connect_timeout),
             http_version: raw.http_version.map_or(base.http_version, version),
             prewarm,
@@ -132,7 +132,7 @@ impl Check<'_, '_> {
         }
     }
 
-    fn proxy(&mut self, text: String, path: &str) -> ProxyPlan {
+    fn proxy(&mut self, text: &str, path: &str) -> ProxyPlan {
         let at = format!("{path}.proxy");
         if text == "env" || text == "none" {
             return if text == "env" {
@@ -141,11 +141,11 @@ impl Check<'_, '_> {
                 ProxyPlan::None
             };
         }
-        match address::proxy_url(&text) {
+        match address::proxy_url(text) {
             Ok(url) => return ProxyPlan::Url(url),
             Err(why) => {
                 // The text may hold a password, or come from the environment: it is not repeated.
-                let near = nearest(&text, ["env", "none"].into_iter());
+                let near = nearest(text, ["env", "none"].into_iter());
                 let label = near.map_or(why.to_owned(), |near| format!("did you mean `{near}`?"));
                 let message = "`proxy` must be env, none or an http:// URL".to_owned();
                 let help = "such as http://proxy.example.com:3128";
@@ -170,12 +170,7 @@ impl Check<'_, '_> {
             }
             let default = format!("k{}", index.saturating_add(1));
             let name = key.name.filter(|name| !name.is_empty()).unwrap_or(default);
-            self.unique(
-                &mut names,
-                &name,
-                &format!("{path}.name"),
-                "key of this provider",
-            );
+            self.unique(&mut names, &name, &format!("{path}.name"), "key");
             let key_path = format!("{path}.key");
             if key.key.is_none() {
                 self.needed(None, &key_path, "write it as ${NAME}");

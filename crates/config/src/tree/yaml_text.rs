@@ -1,7 +1,7 @@
 //! YAML 1.2 into a [`Node`], by serde-saphyr with a small budget.
 //!
-//! In: text. Out: a tree with byte spans. Only `true` and `false` are booleans, a key may stand
-//! once, and one document is one file. Words of the parser that may quote the text are not kept.
+//! In: text. Out: a tree with byte spans. Only `true` and `false` are booleans, and one
+//! document is one file; a key that stands twice is in the tree twice. Words of the parser that may quote the text are not kept.
 
 use std::fmt;
 use std::ops::Range;
@@ -25,6 +25,8 @@ pub(super) fn read(text: &str) -> Result<Node, SyntaxFault> {
         strict_booleans: true,
         legacy_octal_numbers: false,
         emit_comments: false,
+        // The walk faults a repeated key, so that it hides no other fault.
+        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough,
         budget: serde_saphyr::budget! {
             max_depth: MAX_DEPTH,
             flow_nesting_limit: MAX_DEPTH,
@@ -106,13 +108,12 @@ fn offset(text: &str, location: Location) -> usize {
     )
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the crate's list is long, open, and mostly about types of Rust that are not used here"
+)]
 fn words(error: &Error) -> (&'static str, String, &'static str) {
     match error {
-        Error::DuplicateMappingKey { .. } => (
-            "config::duplicate_key",
-            "the key stands twice in this section".to_owned(),
-            "keep one of the two",
-        ),
         Error::MultipleDocuments { .. } => (
             "config::syntax",
             "a second YAML document begins here".to_owned(),
@@ -121,11 +122,7 @@ fn words(error: &Error) -> (&'static str, String, &'static str) {
         Error::Budget { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
-        | Error::AliasReplayStackDepthExceeded { .. } => (
-            "config::too_complex",
-            "the file nests too deep, or has too many values or aliases".to_owned(),
-            "a configuration has at most 32 levels and 20000 values",
-        ),
+        | Error::AliasReplayStackDepthExceeded { .. } => too_complex(),
         Error::UnknownAnchor { .. } => (
             "config::syntax",
             "the alias names an anchor that is not there".to_owned(),
@@ -136,16 +133,30 @@ fn words(error: &Error) -> (&'static str, String, &'static str) {
             "the alias is inside of what it names".to_owned(),
             "write the value out",
         ),
-        other => {
-            let text = other.to_string();
-            // The place is said by the fault itself.
-            let text = text
-                .rsplit_once(" at line ")
-                .map_or(text.as_str(), |(words, _)| words);
-            let help = "check indentation, quotes and brackets on this line and the one above";
-            ("config::syntax", format!("not valid YAML: {text}"), help)
-        }
+        Error::AliasError { error, .. } => words(error),
+        _ => scanner_words(&error.to_string()),
     }
+}
+
+/// Rewords what the scanner says. It knows its own bound on nesting, and no kind for it.
+fn scanner_words(text: &str) -> (&'static str, String, &'static str) {
+    if text.contains("recursion limit") {
+        return too_complex();
+    }
+    // The place is said by the fault itself.
+    let text = text
+        .rsplit_once(" at line ")
+        .map_or(text, |(words, _)| words);
+    let help = "check indentation, quotes and brackets on this line and the one above";
+    ("config::syntax", format!("not valid YAML: {text}"), help)
+}
+
+fn too_complex() -> (&'static str, String, &'static str) {
+    (
+        "config::too_complex",
+        "the file nests too deep, or has too many values or aliases".to_owned(),
+        "a configuration has at most 32 levels and 20000 values",
+    )
 }
 
 impl<'de> Deserialize<'de> for Value {

@@ -147,7 +147,7 @@ async fn a_stall_lasts_until_the_client_leaves() {
 
 #[tokio::test]
 async fn a_client_that_leaves_is_seen_while_streaming_and_while_waiting() {
-    let day = std::time::Duration::from_secs(86_400);
+    let day = std::time::Duration::from_hours(24);
     for script in [
         Script::text("x").repeat_delta(u64::MAX, "drip "),
         Script::text("x").event_gap(day),

@@ -233,6 +233,47 @@ async fn without_http2_the_preface_is_refused() {
 }
 
 #[tokio::test]
+async fn then_close_says_goaway() {
+    let sim = Sim::builder().start().await.unwrap();
+    let mut client = Client::to(&sim).await;
+    sim.push(Script::text("last").then_close());
+    let (_, error) = drain(client.post(STREAM).await.unwrap()).await;
+    assert!(error.is_none());
+    sim.wait_for(|stats| stats.connections_open == 0, PATIENCE)
+        .await
+        .unwrap();
+    assert!(client.post(STREAM).await.is_err());
+}
+
+#[tokio::test]
+async fn an_answer_before_the_body_does_not_wait_for_it() {
+    let sim = Sim::builder().start().await.unwrap();
+    let mut client = Client::to(&sim).await;
+    sim.push(Script::preset("too_large_413").unwrap().before_body());
+    assert_eq!(
+        client.post(PLAIN).await.unwrap().status(),
+        StatusCode::PAYLOAD_TOO_LARGE
+    );
+    assert_eq!(sim.requests()[0].body_bytes, 0);
+    assert_eq!(client.post(PLAIN).await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn uploads_elsewhere_are_hashed_on_http2_too() {
+    let sim = Sim::builder().start().await.unwrap();
+    let mut client = Client::to(&sim).await;
+    let request = Request::post("http://sim/v1/files").header("authorization", "Bearer t");
+    let request = request.body(Full::from(vec![b'a'; 3 << 20])).unwrap();
+    let (body, _) = drain(client.sender.send_request(request).await.unwrap()).await;
+    let echo: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(
+        (&echo["bytes"], echo["sha256"].as_str().unwrap().len()),
+        (&(3 << 20).into(), 64)
+    );
+    assert!(sim.requests()[0].body.is_empty());
+}
+
+#[tokio::test]
 async fn kill_reaches_http2() {
     let sim = Sim::builder().start().await.unwrap();
     let mut client = Client::to(&sim).await;

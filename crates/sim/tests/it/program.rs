@@ -33,12 +33,9 @@ impl Program {
     }
 
     fn address(&self) -> SocketAddr {
-        let at = self.first.find("://").unwrap() + 3;
-        let rest = &self.first[at..];
-        let end = rest
-            .find(|c: char| !(c.is_ascii_digit() || ".:".contains(c)))
-            .unwrap();
-        rest[..end].parse().unwrap()
+        let (_, rest) = self.first.split_once("://").unwrap();
+        let end = |c: char| !c.is_ascii_digit() && c != '.' && c != ':';
+        rest.split(end).next().unwrap().parse().unwrap()
     }
 
     async fn send(&self, request: &str) -> Answer {
@@ -120,7 +117,12 @@ async fn flags_reach_the_sim() {
     let ends: Vec<&Value> = lines.iter().map(|line| &line["end"]["outcome"]).collect();
     assert_eq!(ends, ["complete", "complete", "aborted"]);
     assert_eq!(lines[0]["body"], STREAM);
+}
 
+#[test]
+fn tls_flags_reach_the_sim() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let ca = path("ca.pem");
     let one = path("one.json");
     std::fs::write(&one, r#"{"text":"default"}"#).unwrap();
@@ -186,16 +188,18 @@ fn wrong_flags_say_what_is_wrong() {
     );
 }
 
+/// Sends a control request.
+async fn call(sim: &Sim, method: &str, path: &str, body: Value) -> (u16, Value) {
+    let body = body.to_string();
+    let length = body.len();
+    let head = format!("{method} /__sim/{path} HTTP/1.1\r\ncontent-length: {length}\r\n\r\n");
+    let answer = send(sim, &format!("{head}{body}")).await;
+    (answer.status(), answer.json())
+}
+
 #[tokio::test]
-async fn the_control_endpoint_drives_a_running_sim() {
+async fn every_json_form_of_a_script_works() {
     let sim = Sim::builder().start().await.unwrap();
-    let call = async |method: &str, path: &str, body: Value| {
-        let body = body.to_string();
-        let length = body.len();
-        let head = format!("{method} /__sim/{path} HTTP/1.1\r\ncontent-length: {length}\r\n\r\n");
-        let answer = send(&sim, &format!("{head}{body}")).await;
-        (answer.status(), answer.json())
-    };
     let scripts = json!([
         { "tool_use": { "name": "Bash", "input": { "command": "echo hi" } }, "stop_reason": "x" },
         { "thinking": { "text": "t", "signature": "s", "answer": "a" }, "usage": { "input_tokens": 9 } },
@@ -207,7 +211,7 @@ async fn the_control_endpoint_drives_a_running_sim() {
         { "text": "z", "split": "chunk:3", "fault": "reset-before-head" },
     ]);
     assert_eq!(
-        call("POST", "script", scripts).await,
+        call(&sim, "POST", "script", scripts).await,
         (200, json!({ "queued": 8 }))
     );
     assert_eq!(messages(&sim, PLAIN).await.json()["stop_reason"], "x");
@@ -232,25 +236,34 @@ async fn the_control_endpoint_drives_a_running_sim() {
     );
     assert_eq!(messages(&sim, PLAIN).await.text(), "raw");
     assert_eq!(messages(&sim, PLAIN).await.ended, Ended::Reset);
+}
 
+#[tokio::test]
+async fn the_control_endpoint_drives_a_running_sim() {
+    let sim = Sim::builder().start().await.unwrap();
     assert_eq!(
-        call("POST", "default", json!({ "preset": "auth_401" }))
+        call(&sim, "POST", "default", json!({ "preset": "auth_401" }))
             .await
             .0,
         200
     );
     assert_eq!(messages(&sim, PLAIN).await.status(), 401);
-    let (_, records) = call("GET", "requests", Value::Null).await;
-    assert_eq!(records.as_array().unwrap().len(), 9);
+    let (_, records) = call(&sim, "GET", "requests", Value::Null).await;
+    assert_eq!(records.as_array().unwrap().len(), 1);
     assert_eq!(records[0]["body"], PLAIN);
     assert_eq!(records[0]["end"], json!({ "outcome": "complete" }));
-    assert_eq!(call("GET", "stats", Value::Null).await.1["requests"], 9);
+    let (_, stats) = call(&sim, "GET", "stats", Value::Null).await;
+    let counts = ["requests", "streams_open", "client_gone", "events_sent"];
     assert_eq!(
-        call("DELETE", "requests", Value::Null).await.1["deleted"],
-        9
+        counts.map(|name| stats[name].as_u64().unwrap()),
+        [1, 0, 0, 1]
+    );
+    assert_eq!(
+        call(&sim, "DELETE", "requests", Value::Null).await.1["deleted"],
+        1
     );
     assert!(
-        call("GET", "presets", Value::Null)
+        call(&sim, "GET", "presets", Value::Null)
             .await
             .1
             .as_array()
@@ -258,9 +271,17 @@ async fn the_control_endpoint_drives_a_running_sim() {
             .len()
             > 20
     );
-    call("POST", "script", json!({ "text": "x" })).await;
-    assert_eq!(call("DELETE", "script", Value::Null).await.1["queued"], 0);
+    call(&sim, "POST", "script", json!({ "text": "x" })).await;
+    assert_eq!(
+        call(&sim, "DELETE", "script", Value::Null).await.1["queued"],
+        0
+    );
+    assert_eq!(call(&sim, "PUT", "script", json!({})).await.0, 404);
+}
 
+#[tokio::test]
+async fn a_wrong_script_is_refused_whole() {
+    let sim = Sim::builder().start().await.unwrap();
     let wrong = [
         json!({ "text": "a", "json": 1 }),
         json!({}),
@@ -269,16 +290,16 @@ async fn the_control_endpoint_drives_a_running_sim() {
         json!({ "error": { "type": "a", "message": "b" } }),
         json!({ "text": "a", "fault": "nonsense" }),
         json!({ "text": "a", "split": "at:x" }),
+        json!([{ "text": "a" }, { "text": 1 }]),
     ];
     for script in wrong {
         assert_eq!(
-            call("POST", "script", script.clone()).await.0,
+            call(&sim, "POST", "script", script.clone()).await.0,
             400,
             "{script}"
         );
     }
-    assert_eq!(call("POST", "default", json!([])).await.0, 400);
-    assert_eq!(call("PUT", "script", json!({})).await.0, 404);
-    let broken = send(&sim, &post("/__sim/default", "{")).await;
-    assert_eq!(broken.status(), 400);
+    assert_eq!(call(&sim, "POST", "default", json!([])).await.0, 400);
+    assert_eq!(send(&sim, &post("/__sim/default", "{")).await.status(), 400);
+    assert_eq!(call(&sim, "POST", "script", json!([])).await.1["queued"], 0);
 }

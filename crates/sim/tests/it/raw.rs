@@ -70,7 +70,10 @@ pub(crate) fn post(path: &str, body: &str) -> String {
 }
 
 pub(crate) async fn connect(sim: &Sim) -> TcpStream {
-    TcpStream::connect(sim.addr()).await.unwrap()
+    let stream = TcpStream::connect(sim.addr()).await.unwrap();
+    // Else an HTTP/2 client's small writes wait for acknowledgements.
+    stream.set_nodelay(true).unwrap();
+    stream
 }
 
 /// Sends on a connection of its own and reads the answer.

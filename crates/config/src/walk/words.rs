@@ -1,0 +1,178 @@
+//! The words of the faults that a walk finds.
+//!
+//! In: what was found, where, and what would have been right. Out: a fault. Words of the file go
+//! through `mask::word`; what a variable holds is never said.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use serde_json::{Map, Value};
+
+use super::{Walk, anchor, join, leaf, nearest};
+use crate::expand::{Expanded, Problem};
+use crate::mask;
+use crate::not_built::{self, Row, When};
+use crate::source::Words;
+use crate::tree::{Key, Kind, Node};
+
+impl Walk<'_> {
+    pub(super) fn reference_fault(&mut self, problem: &Problem, node: &Node, path: &str) {
+        let needed = format!("needed by `{path}`");
+        let (reference, words) = match problem {
+            Problem::Missing { reference, name } => {
+                let shown = mask::word(name);
+                let bare = shown.trim_matches('`');
+                let words = Words {
+                    code: "config::env_missing",
+                    message: format!("environment variable {bare} is not set"),
+                    label: needed,
+                    help: format!(
+                        "export it, remove the line, or give a default: ${{{bare}:-...}}"
+                    ),
+                    path: path.to_owned(),
+                };
+                (reference, words)
+            }
+            Problem::Malformed { reference } => {
+                let words = Words {
+                    code: "config::bad_reference",
+                    message: "this is no reference to an environment variable".to_owned(),
+                    label: needed,
+                    help: "write ${NAME} or ${NAME:-default}; write $${ for the two characters"
+                        .to_owned(),
+                    path: path.to_owned(),
+                };
+                (reference, words)
+            }
+        };
+        let found = self
+            .source
+            .slice(node.origin.clone())
+            .find(reference.as_str());
+        let span = found.map_or(node.span.clone(), |at| {
+            let start = node.origin.start.saturating_add(at);
+            start..start.saturating_add(reference.len())
+        });
+        self.fault(&span, words);
+    }
+
+    pub(super) fn wrong_kind(&mut self, wanted: &str, found: &str, node: &Node, path: &str) {
+        let help = match (wanted, &node.kind) {
+            ("text", Kind::Integer(_) | Kind::Float | Kind::Bool(_) | Kind::Date) => {
+                "put the value in quotes".to_owned()
+            }
+            ("a whole number", Kind::Text(_)) => "write digits alone, without a unit".to_owned(),
+            ("true or false", Kind::Text(_)) => "write true or false, without quotes".to_owned(),
+            _ => format!("write {wanted} here, as in example.yaml"),
+        };
+        let name = if path.is_empty() {
+            "the file".to_owned()
+        } else {
+            format!("`{}`", leaf(path))
+        };
+        let words = Words {
+            code: "config::wrong_type",
+            message: format!("{name} must be {wanted}"),
+            path: path.to_owned(),
+            label: format!("this is {found}"),
+            help,
+        };
+        self.fault(&anchor(node), words);
+    }
+
+    /// Faults every key that stands a second time in its section.
+    pub(super) fn repeated(&mut self, entries: &[(Key, Node)], path: &str) {
+        let mut seen = BTreeSet::new();
+        for (key, _) in entries {
+            if seen.insert(key.name.as_str()) {
+                continue;
+            }
+            let name = mask::word(&key.name);
+            let words = Words {
+                code: "config::duplicate_key",
+                message: format!("{name} stands twice in this section"),
+                path: join(path, name.trim_matches('`')),
+                label: "again".to_owned(),
+                help: "keep one of the two".to_owned(),
+            };
+            self.fault(&key.span, words);
+        }
+    }
+
+    pub(super) fn unknown_key(&mut self, key: &Key, keys: &Map<String, Value>, path: &str) {
+        let name = mask::word(&key.name);
+        let place = if path.is_empty() {
+            "the file".to_owned()
+        } else {
+            format!("`{path}`")
+        };
+        let label = match nearest(&key.name, keys.keys().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => match self.schema.home(&key.name) {
+                Some("") => "it belongs at the top of the file".to_owned(),
+                Some(home) => format!("it belongs in `{home}`"),
+                None => "not known here".to_owned(),
+            },
+        };
+        let mut allowed: Vec<&str> = keys.keys().map(String::as_str).collect();
+        allowed.sort_unstable();
+        let words = Words {
+            code: "config::unknown_key",
+            message: format!("unknown key {name} in {place}"),
+            path: join(path, name.trim_matches('`')),
+            label,
+            help: format!("one of: {}", allowed.join(", ")),
+        };
+        self.fault(&key.span, words);
+    }
+
+    pub(super) fn unknown_value(
+        &mut self,
+        expanded: &Expanded,
+        written: &str,
+        choices: &[&str],
+        node: &Node,
+        path: &str,
+    ) {
+        let value = expanded.text.as_str();
+        let row =
+            not_built::rows(path).find(|row| matches!(row.when, When::Is(word) if word == value));
+        if let Some(row) = row {
+            return self.not_built(row, &node.span, path.to_owned());
+        }
+        // What a variable holds is not said, and not hinted at by a near name either.
+        let (shown, near) = if expanded.referenced {
+            ("value from the environment".to_owned(), None)
+        } else {
+            (
+                mask::word(written),
+                nearest(written, choices.iter().copied()),
+            )
+        };
+        let words = Words {
+            code: "config::unknown_value",
+            message: format!("unknown {} {shown}", leaf(path)),
+            path: path.to_owned(),
+            label: near.map_or("not one of them".to_owned(), |near| {
+                format!("did you mean `{near}`?")
+            }),
+            help: format!("one of: {}", choices.join(", ")),
+        };
+        self.fault(&node.span, words);
+    }
+
+    pub(super) fn not_built(&mut self, row: &Row, span: &Range<usize>, path: String) {
+        let words = Words {
+            code: "config::not_built",
+            message: format!("{} is not available in this version", row.what),
+            path,
+            label: "not available".to_owned(),
+            help: match row.when {
+                When::MoreThanOne => "keep one, remove the others".to_owned(),
+                When::Is(_) => "remove this provider; this version knows: anthropic".to_owned(),
+                When::Present | When::Filled => "remove it".to_owned(),
+            },
+        };
+        self.fault(span, words);
+    }
+}
