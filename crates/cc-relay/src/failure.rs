@@ -101,6 +101,11 @@ impl Failure {
         self.0.silent
     }
 
+    /// Returns the stable name of what went wrong.
+    pub fn code(&self) -> &'static str {
+        self.0.code
+    }
+
     /// Returns the message.
     pub fn message(&self) -> &str {
         &self.0.message

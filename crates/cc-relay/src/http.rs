@@ -129,32 +129,11 @@ fn trust(ca_file: Option<&Path>) -> Result<ClientConfig, GetError> {
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// Asks `GET http://{authority}{path}`.
-///
-/// # Errors
-/// When no complete answer came within `limit`.
-pub async fn get(
-    authority: &str,
-    path: &str,
-    headers: HeaderMap,
-    limit: Duration,
-) -> Result<Answer, GetError> {
-    let exchange = async {
-        let stream = TcpStream::connect(authority)
-            .await
-            .map_err(GetError::Connect)?;
-        get_over(stream, authority, path, headers).await
-    };
-    tokio::time::timeout(limit, exchange)
-        .await
-        .map_err(|_| GetError::Timeout(limit))?
-}
-
 /// Asks `GET {path}` over an open connection, which is closed afterwards.
 ///
 /// # Errors
 /// When no complete answer came. The caller bounds the time.
-pub async fn get_over(
+async fn get_over(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send,
     authority: &str,
     path: &str,

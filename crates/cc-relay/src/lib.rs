@@ -17,6 +17,8 @@ pub mod log;
 pub mod output;
 pub mod serve;
 pub mod settings;
+#[cfg(test)]
+mod testing;
 
 use std::process::ExitCode;
 

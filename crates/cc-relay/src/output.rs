@@ -158,6 +158,10 @@ impl Output {
         if let Some(help) = failure.help_text() {
             self.note_always(&format!("{} {help}", paint(COPY, "help:")));
         }
+        if self.verbose > 0 {
+            let (code, exit) = (failure.code(), failure.exit() as u8);
+            self.note_always(&format!("reason: {code}, exit {exit}"));
+        }
         if self.json {
             self.failure_json(failure);
         }

@@ -4,6 +4,7 @@
 //! 3 degraded or draining, 4 no usable provider, 69 not reachable. It asks `/health` once and
 //! changes nothing.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -13,7 +14,7 @@ use crate::cli::StatusArgs;
 use crate::command::{Context, block_on, config};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::http::get;
+use crate::http::{GetError, get_from};
 use crate::output::{BAD, COPY, GOOD, STRONG, WARN, paint};
 
 const LIMIT: Duration = Duration::from_secs(5);
@@ -123,28 +124,67 @@ impl Upstream {
     }
 }
 
-/// Asks the relay at `authority` for its health.
+/// Where the relay is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// `HOST:PORT`.
+    pub authority: String,
+    /// Whether it speaks TLS.
+    pub tls: bool,
+    /// A certificate (PEM) to trust: the relay's own.
+    pub trust: Option<PathBuf>,
+}
+
+impl Endpoint {
+    /// Reads an address with or without `http://` or `https://`.
+    pub fn parse(text: &str) -> Self {
+        let (tls, rest) = match text.split_once("://") {
+            Some(("https", rest)) => (true, rest),
+            Some((_, rest)) => (false, rest),
+            None => (false, text),
+        };
+        let authority = rest.split('/').next().unwrap_or(rest);
+        let authority = authority
+            .rsplit_once('@')
+            .map_or(authority, |(_, host)| host);
+        Self {
+            authority: authority.to_owned(),
+            tls,
+            trust: None,
+        }
+    }
+
+    /// Returns the endpoint as a URL.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.authority)
+    }
+}
+
+/// Asks the relay for its health.
 ///
 /// # Errors
 /// When there is no answer, or one that is not the relay's.
-pub async fn ask(authority: &str) -> Result<Health, Failure> {
+pub async fn ask(endpoint: &Endpoint) -> Result<Health, Failure> {
+    let url = endpoint.url();
     let failure = |message: String| {
         Failure::new(Exit::Unreachable, "unreachable", message)
             .help("start it: cc-relay serve; or name another address: --addr HOST:PORT")
     };
-    let answer = get(authority, "/health", HeaderMap::new(), LIMIT)
-        .await
-        .map_err(|error| {
-            failure(format!(
-                "no relay answers at http://{authority}: {}",
-                error.chain()
-            ))
-        })?;
+    let answer = match url.parse::<http::Uri>() {
+        Ok(base) => {
+            let trust = endpoint.trust.as_deref();
+            get_from(&base, "/health", HeaderMap::new(), trust, LIMIT).await
+        }
+        Err(_) => Err(GetError::Address),
+    };
+    let answer =
+        answer.map_err(|error| failure(format!("no relay answers at {url}: {}", error.chain())))?;
     let health = serde_json::from_slice::<Health>(&answer.body);
     match health {
         Ok(health) if health.status.is_some() => Ok(health),
         Ok(_) | Err(_) => Err(failure(format!(
-            "something else answers at http://{authority} (status {}): it is not cc-relay",
+            "something else answers at {url} (status {}): it is not cc-relay",
             answer.status.as_u16()
         ))),
     }
@@ -155,13 +195,18 @@ pub async fn ask(authority: &str) -> Result<Health, Failure> {
 /// # Errors
 /// Exit 69 when no relay answers.
 pub fn run(context: &mut Context, arguments: &StatusArgs) -> Result<Exit, Failure> {
-    let authority = address(context, arguments.addr.as_deref());
-    let health = block_on(ask(&authority))??;
+    let endpoint = endpoint(context, arguments.addr.as_deref());
+    if arguments.addr.is_none() && config::load(context).is_err() {
+        let words = "the configuration has faults (cc-relay config validate); asking at";
+        context.out.note(&format!("{words} {}", endpoint.url()));
+    }
+    let health = block_on(ask(&endpoint))??;
+    let url = endpoint.url();
     let state = health.state();
     if context.out.is_json() {
         let data = serde_json::json!({
             "state": state,
-            "url": format!("http://{authority}"),
+            "url": url,
             "version": health.version,
             "uptime_ms": health.uptime_s.map(|seconds| (seconds * 1000.0).round()),
             "config": health.config,
@@ -172,20 +217,27 @@ pub fn run(context: &mut Context, arguments: &StatusArgs) -> Result<Exit, Failur
         });
         context.out.data(data, &[])?;
     } else {
-        for line in screen(&health, state, &authority, context.env.ascii_only()) {
+        for line in screen(&health, state, &url, context.env.ascii_only()) {
             context.out.line(&line)?;
         }
     }
     Ok(state.exit())
 }
 
-/// Returns the address to ask: the one named, else the one that the configuration listens on.
-pub fn address(context: &Context, named: Option<&str>) -> String {
-    let named = named.map(|text| text.trim_start_matches("http://").trim_end_matches('/'));
-    named.map_or_else(|| config::address(context).0, str::to_owned)
+/// Returns where to ask: at the address named, else where the configuration listens.
+pub fn endpoint(context: &Context, named: Option<&str>) -> Endpoint {
+    let configured = config::endpoint(context);
+    match named.map(Endpoint::parse) {
+        Some(named) if named.authority != configured.authority => Endpoint {
+            trust: configured.trust,
+            ..named
+        },
+        // The same address speaks what the configuration says.
+        Some(_) | None => configured,
+    }
 }
 
-fn screen(health: &Health, state: State, authority: &str, ascii: bool) -> Vec<String> {
+fn screen(health: &Health, state: State, url: &str, ascii: bool) -> Vec<String> {
     let (symbol, plain, style) = match state {
         State::Healthy => ("●", "*", GOOD),
         State::Degraded => ("▲", "!", WARN),
@@ -194,7 +246,7 @@ fn screen(health: &Health, state: State, authority: &str, ascii: bool) -> Vec<St
     };
     let symbol = if ascii { plain } else { symbol };
     let mut head = format!(
-        "{}   http://{authority}",
+        "{}   {url}",
         paint(style, &format!("{symbol} {}", state.word()))
     );
     if let Some(seconds) = health.uptime_s {

@@ -249,4 +249,4 @@ impl Splice {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -388,7 +388,7 @@ fn status_tells_who_wins_and_whether_the_relay_answers() {
     assert_eq!(json["data"]["winner"], "local");
     assert_eq!(json["data"]["relay_answers"], false);
     // A settings file wins over the shell.
-    let shell = [("ANTHROPIC_BASE_URL", "https://u:hunter2@x")];
+    let shell = [("ANTHROPIC_BASE_URL", "https://u:hunter2@127.0.0.1:1")];
     let ran = home
         .run_with(&["config", "cc", "status", "--json"], &shell)
         .expect(0);
@@ -399,7 +399,7 @@ fn status_tells_who_wins_and_whether_the_relay_answers() {
     assert!(!ran.stdout.contains("hunter2"), "{ran:?}");
     let json = ran.json();
     assert_eq!(json["data"]["winner"], "shell");
-    assert_eq!(json["data"]["relay_answers"], serde_json::Value::Null);
+    assert_eq!(json["data"]["relay_answers"], false);
     let json = home
         .run(&["config", "cc", "status", "--json", "--scope", "user"])
         .expect(0)
@@ -408,4 +408,33 @@ fn status_tells_who_wins_and_whether_the_relay_answers() {
     home.write("project/.claude/settings.json", "{");
     let ran = home.run(&["config", "cc", "status"]).expect(0);
     assert!(ran.stdout.contains("not valid JSON"), "{ran:?}");
+}
+
+#[test]
+fn a_file_that_was_taken_away_in_between_is_made_anew() {
+    let home = Home::new();
+    home.write(USER, MINE);
+    home.run(&["config", "cc", "init", "-y"]).expect(0);
+    std::fs::remove_file(home.path(USER)).unwrap();
+    let ran = home.run(&["config", "cc", "remove", "-y"]).expect(0);
+    assert!(ran.stdout.contains("nothing of ours is left"), "{ran:?}");
+    home.write(USER, MINE);
+    home.run(&["config", "cc", "init", "-y"]).expect(0);
+    std::fs::remove_file(home.path(USER)).unwrap();
+    home.run(&["config", "cc", "init", "-y"]).expect(0);
+    home.run(&["config", "cc", "remove", "-y"]).expect(0);
+    assert!(!home.path(USER).exists());
+}
+
+#[test]
+fn a_relay_that_requires_a_key_is_told() {
+    let home = Home::new();
+    let text = "server:\n  auth:\n    api_key: ${RELAY_KEY:-relay-fake-0123456789}\n";
+    home.write(".config/cc-relay/config.yaml", text);
+    let ran = home.run(&["config", "cc", "init", "--dry-run"]).expect(0);
+    assert!(ran.stderr.contains("--token ENV_NAME"), "{ran:?}");
+    let ran = home
+        .run(&["config", "cc", "init", "--dry-run", "--placeholder"])
+        .expect(0);
+    assert!(!ran.stderr.contains("--token ENV_NAME"), "{ran:?}");
 }

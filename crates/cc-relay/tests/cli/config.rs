@@ -194,3 +194,18 @@ fn other_commands_take_the_address_from_the_file() {
     private(&home, &every);
     home.run(&["status"]).expect(0);
 }
+
+#[test]
+fn a_faulty_file_says_nothing_about_the_address() {
+    let home = Home::new();
+    let named = ["-c", "faulty.yaml"];
+    home.write("project/faulty.yaml", "servr: {}\n");
+    let with = |arguments: &[&'static str]| home.run(&[&named[..], arguments].concat());
+    with(&["config", "cc", "init", "-y"]).expect(78);
+    assert!(!home.path(".claude").exists());
+    let relay = answer("200 OK", r#"{"status":"ok"}"#).to_string();
+    let ran = home
+        .run(&["-c", "faulty.yaml", "status", "--addr", &relay])
+        .expect(0);
+    assert_eq!(ran.stderr, "");
+}

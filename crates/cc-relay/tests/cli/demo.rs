@@ -5,7 +5,7 @@ use crate::support::Home;
 #[test]
 fn every_byte_is_compared_and_nothing_is_written() {
     let home = Home::new();
-    let ran = home.run(&["demo", "--for", "4s"]).expect(0);
+    let ran = home.run(&["demo", "--for", "1s"]).expect(0);
     for words in [
         "nothing leaves this machine",
         "ANTHROPIC_BASE_URL=http://127.0.0.1:",
@@ -23,7 +23,7 @@ fn every_byte_is_compared_and_nothing_is_written() {
 #[test]
 fn as_json_it_is_one_object_a_line() {
     let home = Home::new();
-    let ran = home.run(&["demo", "--for", "3s", "--json"]).expect(0);
+    let ran = home.run(&["demo", "--for", "500ms", "--json"]).expect(0);
     let lines: Vec<serde_json::Value> = ran
         .stdout
         .lines()
@@ -42,6 +42,49 @@ fn as_json_it_is_one_object_a_line() {
             .iter()
             .any(|line| line["data"]["outcome"] == "complete")
     );
+}
+
+#[test]
+fn an_interrupt_ends_it_with_the_summary() {
+    use std::io::{BufRead as _, BufReader, Read as _};
+    let home = Home::new();
+    let mut command = home.command(&["demo"]);
+    let mut child = command
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("complete") {
+        line.clear();
+        assert_ne!(
+            output.read_line(&mut line).unwrap(),
+            0,
+            "it ended by itself"
+        );
+    }
+    let pid = child.id().to_string();
+    let killed = std::process::Command::new("kill")
+        .args(["-INT", &pid])
+        .status()
+        .unwrap();
+    assert!(killed.success());
+    let mut rest = String::new();
+    output.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{rest}");
+    assert!(rest.contains("0 answers different"), "{rest}");
+}
+
+#[test]
+fn a_reader_that_leaves_ends_it() {
+    let home = Home::new();
+    let mut command = home.command(&["demo"]);
+    let mut child = command
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! `doctor` on made-up trouble. Every provider is on loopback: nothing leaves the machine.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 
-use crate::support::{Home, answer, nobody};
+use crate::support::{Home, answer, nobody, tls_answer};
 
 const KEY: &str = "sk-ant-fake-0123456789-a91f";
 
@@ -129,8 +129,9 @@ fn a_provider_is_judged_by_its_answer() {
 #[test]
 fn a_provider_behind_tls_is_asked_with_its_own_authority() {
     let home = Home::new();
-    let (address, ca) = tls_upstream();
-    let file = home.write("ca.pem", &ca);
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let address = tls_answer(&made, "{}");
+    let file = home.write("ca.pem", &made.cert.pem());
     configure(
         &home,
         nobody(),
@@ -153,38 +154,6 @@ fn a_provider_behind_tls_is_asked_with_its_own_authority() {
             .contains("no TLS connection"),
         "{json}"
     );
-}
-
-/// A TLS server that answers 401 to everything, and the certificate to trust.
-fn tls_upstream() -> (SocketAddr, String) {
-    use std::io::{Read as _, Write as _};
-    use std::sync::Arc;
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key.into())
-        .unwrap();
-    let config = Arc::new(config);
-    // On both loopback addresses, since `localhost` may be either.
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
-            let mut tls = rustls::Stream::new(&mut connection, &mut stream);
-            let mut head = [0_u8; 4096];
-            // A client that does not trust the certificate ends here.
-            if tls.read(&mut head).is_ok_and(|count| count > 0) {
-                drop(tls.write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n"));
-            }
-        }
-    });
-    (address, made.cert.pem())
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `status` against made-up relays.
 
-use crate::support::{Home, answer, nobody};
+use crate::support::{Home, answer, nobody, tls_answer};
 
 const UP: &str = r#"{"status":"ok","version":"0.1.0","uptime_s":11520,"config":"b01d77","live":4,"requests":1204,"failed":3,
     "upstreams":[{"name":"anthropic","url":"https://api.anthropic.com","state":"up"}]}"#;
@@ -92,4 +92,43 @@ fn nobody_and_somebody_else_are_exit_69() {
         assert!(ran.stderr.contains("it is not cc-relay"), "{ran:?}");
     }
     home.run(&["status", "--addr", "not an address"]).expect(69);
+}
+
+#[test]
+fn a_relay_behind_its_own_certificate_is_trusted_by_the_configuration() {
+    let home = Home::new();
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let cert = home.write("cert.pem", &made.cert.pem());
+    let key = home.write("key.pem", &made.signing_key.serialize_pem());
+    let address = tls_answer(&made, r#"{"status":"ok"}"#);
+    let text = format!(
+        "server:\n  listen: {address}\n  tls:\n    cert_file: {}\n    key_file: {}\n",
+        cert.display(),
+        key.display()
+    );
+    home.write(".config/cc-relay/config.yaml", &text);
+    let ran = home.run(&["status"]).expect(0);
+    assert!(
+        ran.stdout.contains(&format!("https://{address}")),
+        "{ran:?}"
+    );
+    home.run(&["config", "cc", "init", "-y"]).expect(0);
+    assert!(
+        home.read(".claude/settings.json")
+            .contains(&format!("https://{address}"))
+    );
+    let json = home
+        .run(&["config", "cc", "status", "--json"])
+        .expect(0)
+        .json();
+    assert_eq!(json["data"]["relay_answers"], true);
+    // Without that configuration nobody vouches for the certificate.
+    let ran = Home::new()
+        .run(&["status", "-v", "--addr", &format!("https://{address}")])
+        .expect(69);
+    assert!(
+        ran.stderr.contains("no TLS connection")
+            && ran.stderr.contains("reason: unreachable, exit 69"),
+        "{ran:?}"
+    );
 }

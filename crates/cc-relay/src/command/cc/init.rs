@@ -13,7 +13,7 @@ use crate::cli::{CcInitArgs, Scope};
 use crate::command::{Context, config};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::{GOOD, STRONG, paint};
+use crate::output::{GOOD, STRONG, WARN, paint};
 use crate::settings::edit::{self, Splice, Variables};
 use crate::settings::state::{Entry, State, Written, digest};
 use crate::settings::{AUTH_TOKEN, BASE_URL, PLACEHOLDER, TOOL_SEARCH, mask};
@@ -45,6 +45,8 @@ pub fn run(context: &mut Context, arguments: &CcInitArgs) -> Result<Exit, Failur
     let settings = Settings::open(context, arguments.change.scope)?;
     let present = edit::variables(settings.text()).map_err(|fault| settings.fault(&fault))?;
     let entry = State::load(&context.env)?.get(&settings.path).cloned();
+    // What was written to a file that is gone, or is all changed since, is no longer ours.
+    let entry = entry.filter(|entry| present.iter().any(|(name, old)| entry.is_ours(name, old)));
     let mut wanted = judge(values, &present, entry.as_ref());
     if !arguments.change.dry_run && !arguments.force {
         ask_about_others(context, &settings, &mut wanted)?;
@@ -58,6 +60,11 @@ pub fn run(context: &mut Context, arguments: &CcInitArgs) -> Result<Exit, Failur
     if !context.out.is_json() {
         show(context, &diff)?;
         explain(context, &settings, &wanted);
+        if needs_token(context, &wanted) {
+            let sign = paint(WARN, "!");
+            let words = "the relay requires a client key; write it too: --token ENV_NAME";
+            context.out.note_always(&format!("  {sign} {words}"));
+        }
     }
     if arguments.change.dry_run {
         return report(
@@ -93,12 +100,12 @@ fn values(
     context: &Context,
     arguments: &CcInitArgs,
 ) -> Result<Vec<(&'static str, Value)>, Failure> {
-    let url = match &arguments.url {
-        Some(url) => checked_url(url)?,
-        None => match config::address(context) {
-            (address, true) => format!("https://{address}"),
-            (address, false) => format!("http://{address}"),
-        },
+    let url = if let Some(url) = &arguments.url {
+        checked_url(url)?
+    } else {
+        // A file with faults does not say where the relay is.
+        config::load(context)?;
+        config::endpoint(context).url()
     };
     let mut values = vec![(BASE_URL, json!(url)), (TOOL_SEARCH, json!("true"))];
     if arguments.placeholder {
@@ -309,6 +316,14 @@ fn explain(context: &mut Context, settings: &Settings, wanted: &[Wanted]) {
     if settings.scope == Scope::Project {
         context.out.note("  This file is shared through git: it changes Claude Code for everybody in the project.");
     }
+}
+
+/// Tells whether the relay would turn Claude Code away with what it has.
+fn needs_token(context: &Context, wanted: &[Wanted]) -> bool {
+    let required = config::load(context).is_ok_and(|plan| {
+        !plan.server.auth.client_keys.is_empty() && !plan.server.auth.allow_subscription
+    });
+    required && !wanted.iter().any(|one| one.name == AUTH_TOKEN)
 }
 
 fn already_set(

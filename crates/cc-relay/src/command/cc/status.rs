@@ -23,26 +23,12 @@ enum Answer {
     NotAsked(&'static str),
 }
 
-fn ask(url: Option<&str>) -> Result<Answer, Failure> {
+fn ask(context: &Context, url: Option<&str>) -> Result<Answer, Failure> {
     let Some(url) = url else {
         return Ok(Answer::NotAsked("nothing points at a relay"));
     };
-    let Some(rest) = url.strip_prefix("http://") else {
-        return Ok(Answer::NotAsked("only http addresses are asked"));
-    };
-    let authority = rest.split('/').next().unwrap_or(rest);
-    let authority = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host);
-    let port = authority
-        .rsplit_once(':')
-        .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    let authority = if port {
-        authority.to_owned()
-    } else {
-        format!("{authority}:80")
-    };
-    Ok(match block_on(status::ask(&authority))? {
+    let endpoint = status::endpoint(context, Some(url));
+    Ok(match block_on(status::ask(&endpoint))? {
         Ok(health) => Answer::Yes(health.state()),
         Err(failure) => Answer::No(failure.message().to_owned()),
     })
@@ -58,7 +44,10 @@ pub fn run(context: &mut Context, arguments: &CcStatusArgs) -> Result<Exit, Fail
         places.retain(|place| place.scope == scope.name());
     }
     let winner = winner(&places).cloned();
-    let answer = ask(winner.as_ref().and_then(|place| place.raw_url.as_deref()))?;
+    let answer = ask(
+        context,
+        winner.as_ref().and_then(|place| place.raw_url.as_deref()),
+    )?;
     if context.out.is_json() {
         let (answers, reason) = match &answer {
             Answer::Yes(_) => (Some(true), None),

@@ -286,4 +286,53 @@ mod tests {
             assert_eq!(plans[0], plans[1]);
         }
     }
+
+    fn asked(answers: &[&'static str]) -> (Result<Exit, Failure>, String, Option<String>) {
+        let home = tempfile::tempdir().unwrap();
+        let env = crate::environment::Environment::from([
+            ("HOME", home.path().to_str().unwrap()),
+            ("ANTHROPIC_API_KEY", "sk-ant-fake-0123456789"),
+            ("WORK_ANTHROPIC_API_KEY", "sk-ant-fake-9876543210"),
+        ]);
+        let (mut context, sink) = crate::testing::context(env, home.path(), answers);
+        let arguments = InitArgs {
+            yes: false,
+            force: false,
+            format: None,
+            output: None,
+        };
+        let result = run(&mut context, &arguments);
+        let file = home.path().join(".config/cc-relay/config.yaml");
+        (result, sink.text(), std::fs::read_to_string(file).ok())
+    }
+
+    #[test]
+    fn answers_go_into_the_file_and_values_do_not() {
+        let (result, shown, text) =
+            asked(&["0.0.0.0:1", "nonsense", "127.0.0.1:9000", "n", "", ""]);
+        assert_eq!(result.unwrap(), Exit::Done);
+        let text = text.unwrap();
+        assert!(text.contains("listen: 127.0.0.1:9000"), "{text}");
+        assert!(
+            text.contains("${WORK_ANTHROPIC_API_KEY}") && !text.contains("sk-ant"),
+            "{text}"
+        );
+        for words in [
+            "Found in this shell: ANTHROPIC_API_KEY, WORK_",
+            "needs authentication",
+            "an address and a port",
+        ] {
+            assert!(shown.contains(words), "{words}: {shown}");
+        }
+        assert!(!shown.contains("sk-ant"), "{shown}");
+    }
+
+    #[test]
+    fn a_no_at_the_end_writes_nothing() {
+        for answers in [&["", "n", "n", "n"][..], &["", "", "n"], &[]] {
+            let (result, _, text) = asked(answers);
+            assert_eq!(result.unwrap_err().exit(), Exit::Failed);
+            assert_eq!(text, None);
+        }
+    }
 }

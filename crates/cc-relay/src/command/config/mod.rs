@@ -5,6 +5,7 @@
 
 mod init;
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use relay_config::{Faults, Plan, Warning};
@@ -13,6 +14,7 @@ use serde_json::json;
 pub use init::run as init;
 
 use crate::cli::ValidateArgs;
+use crate::command::status::Endpoint;
 use crate::command::{Context, DEFAULT_ADDRESS};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -38,10 +40,10 @@ pub fn load(context: &Context) -> Result<Plan, Failure> {
     relay_config::load(&path, &context.env).map_err(|faults| invalid(&faults, 0))
 }
 
-/// Returns the relay's address as `HOST:PORT` and whether it speaks TLS. A configuration with
-/// faults, or one that takes any free port, says nothing, so the usual address is taken.
-pub fn address(context: &Context) -> (String, bool) {
-    let usual = (DEFAULT_ADDRESS.to_owned(), false);
+/// Returns where the relay is asked. A configuration with faults, or one that takes any free port,
+/// says nothing, so the usual address is taken.
+pub fn endpoint(context: &Context) -> Endpoint {
+    let usual = Endpoint::parse(DEFAULT_ADDRESS);
     let Ok(plan) = load(context) else {
         return usual;
     };
@@ -52,11 +54,16 @@ pub fn address(context: &Context) -> (String, bool) {
     if listen.ip().is_unspecified() {
         // "Every address" is no address to call; this machine is one of them.
         listen.set_ip(match listen {
-            std::net::SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
-            std::net::SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         });
     }
-    (listen.to_string(), plan.server.tls.is_some())
+    let trust = plan.server.tls.map(|tls| tls.cert_file);
+    Endpoint {
+        authority: listen.to_string(),
+        tls: trust.is_some(),
+        trust,
+    }
 }
 
 /// Makes the failure of a configuration with faults: exit 78, all of them shown.

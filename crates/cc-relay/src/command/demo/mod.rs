@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use self::client::Verdict;
 use self::show::Totals;
-use self::turns::{TURN, Turn};
+use self::turns::{ALL_KINDS, TURN, Turn};
 use crate::cli::DemoArgs;
 use crate::clock;
 use crate::command::{Context, block_on};
@@ -32,7 +32,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::serve;
 
-/// The time between two turns.
+/// The usual time between two turns; a short demo is faster, so that it shows every kind.
 const PACE: Duration = Duration::from_millis(300);
 /// How long turns that are under way may take at the end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -123,7 +123,11 @@ impl Stage {
         context: &mut Context,
         limit: Option<Duration>,
     ) -> Result<u64, Failure> {
-        let mut pace = tokio::time::interval(PACE);
+        let pace = limit
+            .and_then(|limit| limit.checked_div(15))
+            .map_or(PACE, |pace| pace.min(PACE));
+        // An interval of zero is none.
+        let mut pace = tokio::time::interval(pace.max(Duration::from_millis(1)));
         let end = async {
             match limit {
                 Some(limit) => tokio::time::sleep(limit).await,
@@ -138,7 +142,14 @@ impl Stage {
             tokio::select! {
                 biased;
                 _signal = &mut interrupt => return Ok(number),
-                () = &mut end => return Ok(number),
+                () = &mut end => {
+                    // However short the time or busy the machine: every kind is shown.
+                    while number < ALL_KINDS {
+                        self.send(Turn::new(number));
+                        number = number.saturating_add(1);
+                    }
+                    return Ok(number);
+                }
                 _tick = pace.tick() => {
                     self.send(Turn::new(number));
                     number = number.saturating_add(1);

@@ -43,6 +43,9 @@ const CYCLE: [Kind; 14] = [
     Kind::Whole,
 ];
 
+/// How many turns show every kind once.
+pub(super) const ALL_KINDS: u64 = CYCLE.len() as u64;
+
 /// How many events of a cut stream go out.
 const CUT_AFTER: usize = 9;
 
@@ -59,8 +62,7 @@ pub(super) struct Turn {
 impl Turn {
     /// Returns the turn of this number.
     pub(super) fn new(number: u64) -> Self {
-        let kinds = CYCLE.len() as u64;
-        let place = usize::try_from(number.checked_rem(kinds).unwrap_or(0)).unwrap_or(0);
+        let place = usize::try_from(number % ALL_KINDS).unwrap_or(0);
         Self {
             number,
             kind: CYCLE.get(place).copied().unwrap_or(Kind::Text),

@@ -5,6 +5,7 @@
 use relay_config::Plan;
 
 use super::Finding;
+use crate::command::status::Endpoint;
 use crate::command::{Context, config as configuration};
 use crate::environment::Environment;
 use crate::settings::places::{Place, winner};
@@ -67,14 +68,19 @@ fn same(url: &str, address: &str) -> bool {
     plain(url) == plain(address)
 }
 
+const CHECK: &str = "claude code";
+
 /// Checks where Claude Code sends its requests.
-pub(super) fn settings(places: &[Place], address: &str, scheme: &str) -> Vec<Finding> {
-    const CHECK: &str = "claude code";
+pub(super) fn settings(places: &[Place], endpoint: &Endpoint, verbose: bool) -> Vec<Finding> {
+    let address = endpoint.authority.as_str();
     let mut findings = Vec::new();
     for place in places {
         if let (Some(fault), Some(file)) = (&place.fault, &place.file) {
             let fix = format!("mend {file}; Claude Code ignores it as it is");
             findings.push(Finding::error(CHECK, format!("{file}: {fault}"), fix));
+        }
+        if let (Some(url), true) = (&place.base_url, verbose) {
+            findings.push(Finding::ok(CHECK, format!("{} says {url}", place.scope)));
         }
         if let Some(cloud) = place.cloud {
             let file = place.file.as_deref().unwrap_or("this shell");
@@ -95,7 +101,7 @@ pub(super) fn settings(places: &[Place], address: &str, scheme: &str) -> Vec<Fin
         ),
         Some(place) if points_at(places, address) => Finding::ok(
             CHECK,
-            format!("points at {scheme}://{address} ({})", place.scope),
+            format!("points at {} ({})", endpoint.url(), place.scope),
         ),
         Some(place) => elsewhere(place, address),
     });

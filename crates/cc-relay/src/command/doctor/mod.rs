@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::DoctorArgs;
-use crate::command::{Context, block_on, config, status};
+use crate::command::{Context, block_on, status};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{BAD, GOOD, WARN, paint};
@@ -86,25 +86,24 @@ impl Finding {
 /// # Errors
 /// When stdout cannot be written; what is wrong with the relay is a finding, not an error here.
 pub fn run(context: &mut Context, arguments: &DoctorArgs) -> Result<Exit, Failure> {
-    let address = status::address(context, arguments.addr.as_deref());
+    let endpoint = status::endpoint(context, arguments.addr.as_deref());
     let (plan, mut findings) = local::config(context);
     let places = crate::settings::places::places(&context.env, &context.cwd);
-    let scheme = if config::address(context).1 {
-        "https"
-    } else {
-        "http"
-    };
-    let points_here = local::points_at(&places, &address);
+    let points_here = local::points_at(&places, &endpoint.authority);
     let checks = block_on(async {
         let (relay, providers, claude) = tokio::join!(
-            remote::relay(&address, points_here),
+            remote::relay(&endpoint, points_here),
             remote::providers(plan.as_ref(), &context.env),
             bounded("claude", remote::claude(&context.env)),
         );
         [relay, providers, claude].concat()
     })?;
     findings.extend(checks);
-    findings.extend(local::settings(&places, &address, scheme));
+    findings.extend(local::settings(
+        &places,
+        &endpoint,
+        context.out.verbose() > 0,
+    ));
     findings.extend(local::proxies(&context.env));
     report(context, &findings)
 }

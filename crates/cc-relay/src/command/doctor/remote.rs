@@ -10,21 +10,22 @@ use relay_config::{KeyPlan, Plan, ProviderPlan, ProxyPlan};
 
 use super::{Finding, LIMIT};
 use crate::clock;
-use crate::command::status::{self, State};
+use crate::command::status::{self, Endpoint, State};
 use crate::environment::Environment;
 use crate::http::{GetError, get_from};
 use crate::settings::mask;
 
 /// Checks that the relay answers, and its port.
-pub(super) async fn relay(address: &str, points_here: bool) -> Vec<Finding> {
+pub(super) async fn relay(endpoint: &Endpoint, points_here: bool) -> Vec<Finding> {
+    let (address, url) = (&endpoint.authority, endpoint.url());
     let start = clock::monotonic();
-    let failure = match status::ask(address).await {
+    let failure = match status::ask(endpoint).await {
         Ok(health) => {
             let took = clock::monotonic()
                 .saturating_duration_since(start)
                 .as_secs_f64()
                 * 1000.0;
-            let what = format!("answers at http://{address} in {took:.1} ms");
+            let what = format!("answers at {url} in {took:.1} ms");
             let relay = match health.state() {
                 State::Healthy => Finding::ok("relay", what),
                 State::Degraded | State::Draining | State::Down => Finding::warning(

@@ -175,7 +175,7 @@ fn gap() -> BoxedStrategy<String> {
 }
 
 /// A settings text: an object, often with an `env` that often sets one of our names.
-fn settings_text() -> impl Strategy<Value = String> {
+pub(crate) fn settings_text() -> impl Strategy<Value = String> {
     let env = object_text(
         "[a-z]{0,6}".prop_map(|text| format!("\"{text}\"")).boxed(),
         "(ANTHROPIC_BASE_URL|ENABLE_TOOL_SEARCH|EDITOR|A|B)",

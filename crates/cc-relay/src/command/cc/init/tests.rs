@@ -1,51 +1,14 @@
 //! Questions and answers of `config cc init`, with a made-up terminal.
 
-use std::collections::VecDeque;
-use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 
-use parking_lot::Mutex;
+use proptest::prelude::*;
 
 use super::*;
-use crate::ask::Ask;
 use crate::cli::CcChangeArgs;
 use crate::environment::Environment;
-use crate::output::Output;
-
-/// Answers one after the other, then the end of input.
-struct Answers(VecDeque<&'static str>);
-
-impl Ask for Answers {
-    fn interactive(&self) -> bool {
-        true
-    }
-
-    fn line(&mut self) -> std::io::Result<Option<String>> {
-        Ok(self.0.pop_front().map(str::to_owned))
-    }
-}
-
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Sink {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Sink {
-    fn text(&self) -> String {
-        let bytes = self.0.lock().clone();
-        anstream::adapter::strip_str(&String::from_utf8(bytes).unwrap()).to_string()
-    }
-}
+use crate::settings::edit::tests::settings_text;
+use crate::testing;
 
 fn arguments() -> CcInitArgs {
     CcInitArgs {
@@ -62,20 +25,8 @@ fn arguments() -> CcInitArgs {
 }
 
 fn asked(home: &Path, answers: &[&'static str]) -> (Result<Exit, Failure>, String) {
-    let sink = Sink::default();
-    let mut context = Context {
-        env: Environment::from([("HOME", home.to_str().unwrap())]),
-        cwd: home.to_owned(),
-        config: None,
-        out: Output::new(
-            Box::new(sink.clone()),
-            Box::new(sink.clone()),
-            false,
-            false,
-            0,
-        ),
-        ask: Box::new(Answers(answers.iter().copied().collect())),
-    };
+    let env = Environment::from([("HOME", home.to_str().unwrap())]);
+    let (mut context, sink) = testing::context(env, home, answers);
     (run(&mut context, &arguments()), sink.text())
 }
 
@@ -139,4 +90,68 @@ fn each_line_is_asked_about_alone() {
         text,
         OTHER.replace("http://other:1", "http://127.0.0.1:8787")
     );
+}
+
+#[test]
+fn a_change_by_somebody_else_in_between_is_not_overwritten() {
+    let home = tempfile::tempdir().unwrap();
+    let path = settings(home.path(), "{}");
+    let env = Environment::from([("HOME", home.path().to_str().unwrap())]);
+    let (context, _) = testing::context(env, home.path(), &[]);
+    let opened = Settings::open(&context, Scope::User).unwrap();
+    std::fs::write(&path, "{ }").unwrap();
+    let failure = apply(&context, &opened, Some("{\"a\": 1}"), None).unwrap_err();
+    assert_eq!(failure.exit(), Exit::TryLater);
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "{ }");
+}
+
+#[test]
+fn a_failed_write_takes_the_memory_of_it_back() {
+    let home = tempfile::tempdir().unwrap();
+    let path = settings(home.path(), "{}");
+    let env = Environment::from([("HOME", home.path().to_str().unwrap())]);
+    let (context, _) = testing::context(env, home.path(), &[]);
+    let opened = Settings::open(&context, Scope::User).unwrap();
+    // A folder where the temporary file would be keeps even root from writing it.
+    let temporary = format!(".settings.json.{}.tmp", std::process::id());
+    std::fs::create_dir(path.with_file_name(temporary)).unwrap();
+    let failure = apply(
+        &context,
+        &opened,
+        Some("{\"a\": 1}"),
+        Some(Entry::default()),
+    )
+    .unwrap_err();
+    assert_eq!(failure.exit(), Exit::CannotWrite);
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "{}");
+    assert!(
+        !home
+            .path()
+            .join(".local/state/cc-relay/cc-settings.json")
+            .exists()
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn init_and_remove_leave_the_same_bytes(text in settings_text(), again in any::<bool>()) {
+        prop_assume!(edit::variables(&text).is_ok());
+        let home = tempfile::tempdir().unwrap();
+        let path = settings(home.path(), &text);
+        let env = Environment::from([("HOME", home.path().to_str().unwrap())]);
+        let (mut context, _) = testing::context(env, home.path(), &[]);
+        let mut arguments = arguments();
+        arguments.force = true;
+        arguments.change.yes = true;
+        run(&mut context, &arguments).unwrap();
+        if again {
+            arguments.url = Some("http://127.0.0.1:9000".to_owned());
+            run(&mut context, &arguments).unwrap();
+        }
+        let remove = crate::cli::CcRemoveArgs { change: arguments.change };
+        crate::command::cc::remove(&mut context, &remove).unwrap();
+        prop_assert_eq!(std::fs::read_to_string(path).unwrap(), text);
+    }
 }
