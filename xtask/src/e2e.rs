@@ -205,10 +205,22 @@ pub(crate) fn run(log: &Log, suite: Suite, variables: &[(&str, PathBuf)]) -> Res
             command
         }
     };
+    for name in std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()) {
+        if changes_a_client(&name) {
+            command.env_remove(name);
+        }
+    }
     command.env("E2E_NODE", shell::target("e2e/node"));
     command.env("E2E_BIN", shell::target("debug"));
     command.envs(variables.iter().map(|(name, value)| (name, value)));
     rust::counted(log, &mut command)
+}
+
+/// Returns whether a variable of this shell would give the clients a real credential, another
+/// address, or a proxy.
+fn changes_a_client(name: &str) -> bool {
+    let upper = name.to_uppercase();
+    upper.starts_with("ANTHROPIC_") || upper.starts_with("CLAUDE") || upper.ends_with("_PROXY")
 }
 
 fn pytest(folder: &str) -> Command {
@@ -243,7 +255,22 @@ fn node_tests() -> Result<Vec<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{STAMP, Tool, done, is_stale, unfit, version};
+    use super::{STAMP, Tool, changes_a_client, done, is_stale, unfit, version};
+
+    #[test]
+    fn a_real_credential_never_reaches_a_client() {
+        for name in [
+            "ANTHROPIC_API_KEY",
+            "ANTHROPIC_BASE_URL",
+            "CLAUDE_CODE_USE_BEDROCK",
+            "https_proxy",
+        ] {
+            assert!(changes_a_client(name), "{name}");
+        }
+        for name in ["PATH", "HOME", "LLVM_PROFILE_FILE"] {
+            assert!(!changes_a_client(name), "{name}");
+        }
+    }
 
     #[test]
     fn versions_are_read() {
