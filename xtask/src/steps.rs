@@ -17,6 +17,9 @@ use crate::shell::Log;
 /// The lines of a failed step's log that are shown; the rest stays in its file.
 const SHOWN_LINES: usize = 200;
 
+/// The lines that name a failure and are shown before those.
+const NAMED_LINES: usize = 40;
+
 /// What has been run so far.
 #[derive(Debug)]
 pub(crate) struct Steps {
@@ -122,6 +125,14 @@ fn show(name: &str, fault: &str) {
         return;
     };
     let lines: Vec<&str> = text.lines().collect();
+    // Runners name what failed anywhere in what they print.
+    for line in lines
+        .iter()
+        .filter(|line| names_a_failure(line))
+        .take(NAMED_LINES)
+    {
+        complain(line);
+    }
     let hidden = lines.len().saturating_sub(SHOWN_LINES);
     if hidden > 0 {
         complain(&format!(
@@ -132,6 +143,13 @@ fn show(name: &str, fault: &str) {
     for line in lines.iter().skip(hidden) {
         complain(line);
     }
+}
+
+fn names_a_failure(line: &str) -> bool {
+    let starts = ["FAILED ", "ERROR ", "not ok ", "error: ", "error["];
+    line.ends_with(" ... FAILED")
+        || line.contains("' panicked at ")
+        || starts.iter().any(|start| line.starts_with(start))
 }
 
 /// Prints to standard output; a closed pipe is no reason to stop the tests.

@@ -33,6 +33,12 @@ def binary(name: str) -> str:
     return str(path.resolve())
 
 
+def profile() -> dict[str, str]:
+    """Where an instrumented binary writes what was run, if it is one (`cargo xtask coverage`)."""
+    name = "LLVM_PROFILE_FILE"
+    return {name: os.environ[name]} if name in os.environ else {}
+
+
 class Program:
     """A program of ours that listens."""
 
@@ -162,10 +168,7 @@ class Relay(Program):
         path.write_text(json.dumps(settings, indent=2))
         path.chmod(0o600)
         self._upstream = upstream
-        environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
-        for name in ("LLVM_PROFILE_FILE",):
-            if name in os.environ:
-                environment[name] = os.environ[name]
+        environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **profile()}
         words = [binary("cc-relay"), "serve", "--config", str(path)]
         super().__init__(words, env=environment, cwd=folder)
 
