@@ -165,7 +165,7 @@ impl Launcher {
         }
         if kind == Kind::Relay {
             let path = folder.join("config.yaml");
-            fs::write(&path, relay_config(folder, address, self.mock))?;
+            fs::write(&path, relay_config(address, self.mock))?;
             let mut command = Command::new(&self.relay);
             command.args(["serve", "--config"]).arg(path);
             return Ok((command, None));
@@ -215,13 +215,14 @@ impl Mock {
     }
 }
 
-fn relay_config(folder: &Path, listen: SocketAddr, mock: SocketAddr) -> String {
+/// Its JSON log goes to standard error, which `start` puts into a file of the subject's folder.
+fn relay_config(listen: SocketAddr, mock: SocketAddr) -> String {
     format!(
-        "server:\n  listen: \"{listen}\"\n  auth:\n    api_key: \"{CLIENT_KEY}\"\n\
+        "server:\n  listen: \"{listen}\"\n  max_concurrent: 20000\n  \
+         max_connections: 20000\n  auth:\n    api_key: \"{CLIENT_KEY}\"\n\
          providers:\n  - name: up\n    type: anthropic\n    base_url: \"http://{mock}\"\n    \
          keys:\n      - key: \"{UPSTREAM_KEY}\"\n\
-         logging:\n  format: json\n  level: info\n  file: \"{}/log.json\"\n",
-        folder.display()
+         logging:\n  format: json\n  level: info\n"
     )
 }
 

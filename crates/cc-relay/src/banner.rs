@@ -3,6 +3,7 @@
 //! In: a small [`Banner`]. Out: one string with a line end, styled if wanted. Secrets come in
 //! already masked; on anything but a terminal it is not shown at all.
 
+use crate::command::DEFAULT_ADDRESS;
 use crate::output::{COPY, GOOD, STRONG, WARN, paint};
 
 /// The most warnings that are shown; the rest is counted.
@@ -83,10 +84,15 @@ impl Banner {
             line(&mut text, "  Point Claude Code here, for this shell:");
             let export = format!("export ANTHROPIC_BASE_URL={}", self.url);
             line(&mut text, &format!("    {}", paint(COPY, &export)));
-            line(
-                &mut text,
-                "  or for good:   cc-relay config cc init     (undo: config cc remove)",
-            );
+            // The usual address is what that command writes by itself.
+            let usual = format!("http://{DEFAULT_ADDRESS}") == self.url;
+            let flag = if usual {
+                String::new()
+            } else {
+                format!(" --url {}", self.url)
+            };
+            let words = format!("  or for good:   cc-relay config cc init{flag}");
+            line(&mut text, &format!("{words}     (undo: config cc remove)"));
         }
         line(&mut text, "  How it is:     cc-relay status");
         if self.config.is_none() {
@@ -179,6 +185,12 @@ mod tests {
             ..Banner::default()
         };
         insta::assert_snapshot!(banner.render(false));
+        let elsewhere = Banner {
+            url: "http://127.0.0.1:9000".to_owned(),
+            ..banner.clone()
+        };
+        let words = "config cc init --url http://127.0.0.1:9000 ";
+        assert!(elsewhere.render(false).contains(words));
         assert!(banner.render(true).contains("\u{1b}["));
     }
 

@@ -8,6 +8,7 @@ mod change;
 mod init;
 mod remove;
 mod status;
+mod values;
 
 pub use init::run as init;
 pub use remove::run as remove;

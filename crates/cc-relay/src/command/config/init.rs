@@ -206,28 +206,20 @@ fn ask_for_answers(context: &mut Context, found: &[String]) -> Result<Answers, F
 
 /// Fills the answers into the starter. Comments stay, so that the file explains itself.
 fn render(format: Format, answers: &Answers) -> Result<String, Failure> {
-    let (starter, listen, key) = match format {
-        Format::Yaml => (
-            relay_config::TEMPLATE,
-            format!("listen: {}", answers.listen),
-            (
-                "    #keys:\n    #  - key: ${ANTHROPIC_API_KEY}",
-                "    keys:\n      - key: ${NAME}",
-            ),
-        ),
-        Format::Toml => (
-            TOML,
-            format!("listen = \"{}\"", answers.listen),
-            (
-                "#[[providers.keys]]\n#key = \"${ANTHROPIC_API_KEY}\"",
-                "[[providers.keys]]\nkey = \"${NAME}\"",
-            ),
-        ),
+    let (starter, listen, keys) = match format {
+        Format::Yaml => {
+            let listen = format!("listen: {}", answers.listen);
+            (relay_config::TEMPLATE, listen, "#keys:")
+        }
+        Format::Toml => {
+            let listen = format!("listen = \"{}\"", answers.listen);
+            (TOML, listen, "#[[providers.keys]]")
+        }
     };
     let usual = listen.replace(&answers.listen.to_string(), DEFAULT_ADDRESS);
     let mut text = starter.replacen(&usual, &listen, 1);
     if let Some(name) = &answers.key {
-        text = text.replacen(key.0, &key.1.replace("NAME", name), 1);
+        text = with_key(&text, keys, name);
     }
     // Any value does: what is checked is that the file is sound and says what was answered.
     let names: std::collections::HashMap<String, String> = answers
@@ -249,6 +241,21 @@ fn render(format: Format, answers: &Answers) -> Result<String, Failure> {
         );
     }
     Ok(text)
+}
+
+/// Takes the comment sign from the line that begins the keys and from the key's own line.
+fn with_key(text: &str, keys: &str, name: &str) -> String {
+    let variable = "${ANTHROPIC_API_KEY}";
+    let mut filled = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        if line.trim() == keys || line.contains(variable) {
+            let line = line.replacen('#', "", 1);
+            filled.push_str(&line.replace(variable, &format!("${{{name}}}")));
+        } else {
+            filled.push_str(line);
+        }
+    }
+    filled
 }
 
 fn cannot_write(shown: &str, error: &std::io::Error) -> Failure {
