@@ -25,6 +25,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -32,6 +33,7 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
+    rounds::Bounds,
     scenarios::{ALL, Plan, Scenario},
     sheet::Sheet,
     subject::{Kind, Launcher, Mock},
@@ -121,7 +123,10 @@ fn run_bench(arguments: &Arguments) -> Result<()> {
     };
     let mock = Mock::start()?;
     let plan = Plan {
-        rounds: if arguments.quick { 3 } else { 5 },
+        rounds: Bounds {
+            want: if arguments.quick { 3 } else { 5 },
+            limit: Duration::from_secs(if arguments.quick { 20 } else { 100 }),
+        },
         length: if arguments.quick { 1 } else { 2 },
         many_streams: if arguments.quick { 0 } else { many_streams()? },
         drain_seconds: if arguments.quick { 5 } else { 60 },
@@ -155,7 +160,10 @@ fn run_gate(arguments: &Arguments) -> Result<ExitCode> {
     require_tools()?;
     let mock = Mock::start()?;
     let plan = Plan {
-        rounds: 9,
+        rounds: Bounds {
+            want: 7,
+            limit: Duration::from_secs(30),
+        },
         length: 1,
         many_streams: 0,
         drain_seconds: 0,

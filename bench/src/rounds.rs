@@ -3,11 +3,12 @@
 //! A way to run one round comes in; a sheet of medians goes out. A round counts only if `direct`
 //! stayed near its median, since that is the part no proxy can change. Must never drop a round
 //! for what a proxy did in it.
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Result;
 
 use crate::{
+    clock,
     sheet::{Metric, Sheet, median},
     subject::Kind,
 };
@@ -24,14 +25,26 @@ pub(crate) struct Round {
     pub(crate) cells: Vec<(Metric, Kind, f64)>,
 }
 
-/// Runs until `want` rounds are steady, at most twice as many; returns the medians of the steady.
+/// How many rounds to run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Rounds that have to count.
+    pub(crate) want: usize,
+    /// No round begins after this time, once three have run.
+    pub(crate) limit: Duration,
+}
+
+/// Runs until enough rounds are steady, at most twice as many and no longer than the limit;
+/// returns the medians of the steady.
 pub(crate) async fn collect(
     what: &str,
-    want: usize,
+    bounds: Bounds,
     mut run: impl AsyncFnMut() -> Result<Round>,
 ) -> Result<Sheet> {
+    let Bounds { want, limit } = bounds;
+    let begun = clock::now();
     let mut rounds = Vec::new();
-    while rounds.len() < want * 2 {
+    while rounds.len() < want * 2 && (rounds.len() < 3 || begun.elapsed() < limit) {
         rounds.push(run().await?);
         if rounds.len() >= want && steady(&rounds).len() >= want {
             break;

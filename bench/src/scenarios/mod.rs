@@ -13,6 +13,7 @@ pub(crate) mod syscalls;
 use anyhow::Result;
 
 use crate::{
+    rounds::Bounds,
     sheet::Sheet,
     subject::{Kind, Launcher, Subject},
 };
@@ -54,8 +55,8 @@ pub(crate) struct Plan {
     pub(crate) launcher: Launcher,
     /// The subjects, `Direct` first.
     pub(crate) kinds: Vec<Kind>,
-    /// Rounds that have to count.
-    pub(crate) rounds: usize,
+    /// How many rounds each measurement runs.
+    pub(crate) rounds: Bounds,
     /// Multiplies the number of requests and events of a round.
     pub(crate) length: usize,
     /// Idle streams to hold open in the larger memory test; zero for none.
