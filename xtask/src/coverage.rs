@@ -56,7 +56,7 @@ pub(crate) fn steps(steps: &mut Steps, with_rust: bool, suites: &[Suite]) {
         return;
     }
     if with_rust {
-        steps.run("coverage: tests of the crates", |log| {
+        steps.again("coverage: tests of the crates", |log| {
             let mut words = vec![
                 "test",
                 "--workspace",
@@ -74,7 +74,7 @@ pub(crate) fn steps(steps: &mut Steps, with_rust: bool, suites: &[Suite]) {
     {
         for suite in suites {
             let variables = [("LLVM_PROFILE_FILE", profiles())];
-            steps.run(&format!("coverage: {}", suite.title()), |log| {
+            steps.again(&format!("coverage: {}", suite.title()), |log| {
                 e2e::run(log, *suite, &variables)
             });
         }

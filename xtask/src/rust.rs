@@ -76,6 +76,7 @@ pub(crate) fn clippy(log: &Log) -> Result<Counts> {
         "clippy",
         "--workspace",
         "--all-targets",
+        "--keep-going",
         "--locked",
         "--",
         "-D",

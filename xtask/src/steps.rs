@@ -33,6 +33,7 @@ struct Done {
     took: Duration,
     counts: Counts,
     good: bool,
+    again: bool,
 }
 
 impl Steps {
@@ -46,6 +47,20 @@ impl Steps {
 
     /// Runs `step`, prints its line, and says whether it passed.
     pub(crate) fn run(&mut self, name: &str, step: impl FnOnce(&Log) -> Result<Counts>) -> bool {
+        self.record(name, false, step)
+    }
+
+    /// As `run`, for tests that another step has run already: the summary counts them once.
+    pub(crate) fn again(&mut self, name: &str, step: impl FnOnce(&Log) -> Result<Counts>) -> bool {
+        self.record(name, true, step)
+    }
+
+    fn record(
+        &mut self,
+        name: &str,
+        again: bool,
+        step: impl FnOnce(&Log) -> Result<Counts>,
+    ) -> bool {
         say(&format!("{name:<38} "));
         let began = clock::now();
         let result = Log::named(name).and_then(|log| Ok((step(&log)?, log)));
@@ -73,6 +88,7 @@ impl Steps {
             took,
             counts,
             good,
+            again,
         });
         good
     }
@@ -97,7 +113,9 @@ impl Steps {
                     done.name
                 ));
             }
-            counts = counts.plus(done.counts);
+            if !done.again {
+                counts = counts.plus(done.counts);
+            }
             if !done.good {
                 failed_steps.push(done.name.as_str());
             }
@@ -162,4 +180,34 @@ pub(crate) fn say(text: &str) {
 /// Prints a line to standard error.
 pub(crate) fn complain(line: &str) {
     drop(writeln!(std::io::stderr(), "{line}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Steps;
+    use crate::count::Counts;
+
+    fn counts(passed: u64, failed: u64) -> Counts {
+        Counts {
+            passed,
+            failed,
+            skipped: 0,
+        }
+    }
+
+    #[test]
+    fn a_run_is_good_only_if_every_step_is() {
+        let mut steps = Steps::new();
+        assert!(steps.run("xtask test: good", |_| Ok(counts(1, 0))));
+        assert!(steps.finish());
+
+        let mut steps = Steps::new();
+        assert!(!steps.run("xtask test: a failed test", |_| Ok(counts(1, 1))));
+        assert!(steps.run("xtask test: good", |_| Ok(counts(1, 0))));
+        assert!(!steps.finish(), "a later success hides no failure");
+
+        let mut steps = Steps::new();
+        steps.fail("xtask test: not run", "something is missing");
+        assert!(!steps.finish());
+    }
 }
