@@ -12,80 +12,73 @@ use crate::credential::{OwnCredential, UpstreamCredential, X_API_KEY};
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-/// Tells whether a header belongs to one connection only.
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    [
-        header::CONNECTION,
-        header::TRANSFER_ENCODING,
-        header::TE,
-        header::TRAILER,
-        header::UPGRADE,
-        header::PROXY_AUTHENTICATE,
-        header::PROXY_AUTHORIZATION,
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-    ]
-    .contains(name)
-}
+/// Headers that belong to one connection only.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    header::TRANSFER_ENCODING,
+    header::TE,
+    header::TRAILER,
+    header::UPGRADE,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+];
 
-/// Returns the headers for the upstream: end-to-end ones as they came, without `host`,
-/// `content-length` and `expect` (which belong to the relay's own message), and with the decided
-/// credential in place of the client's.
-pub fn for_upstream(from: &HeaderMap, credential: &UpstreamCredential) -> HeaderMap {
+/// Returns a client's headers as those for the upstream: end-to-end ones stay as they came, in
+/// their order; `host`, `content-length` and `expect` go, since they belong to the relay's own
+/// message; and so does every credential that is not decided to be the client's own.
+pub fn for_upstream(mut from: HeaderMap, credential: &UpstreamCredential) -> HeaderMap {
     let own = match credential {
         UpstreamCredential::Client(own) => *own,
         UpstreamCredential::Relay(_) => OwnCredential::default(),
     };
-    let listed = Listed::of(from);
+    let listed = listed(&from);
+    let stays = |name: &HeaderName| {
+        let replaced = *name == header::HOST
+            || *name == header::CONTENT_LENGTH
+            || *name == header::EXPECT
+            || (*name == X_API_KEY && !own.api_key)
+            || (*name == header::AUTHORIZATION && !own.authorization);
+        !replaced && !HOP_BY_HOP.contains(name) && !listed.contains(name)
+    };
     let mut to = HeaderMap::with_capacity(from.len().saturating_add(2));
-    for (name, value) in from {
-        let stays = name == header::HOST
-            || name == header::CONTENT_LENGTH
-            || name == header::EXPECT
-            || (name == X_API_KEY && !own.api_key)
-            || (name == header::AUTHORIZATION && !own.authorization)
-            || is_hop_by_hop(name)
-            || listed.contains(name);
-        if !stays {
-            to.append(name.clone(), value.clone());
+    let mut name = None;
+    // Removing from the map instead would move its last header into each gap.
+    for (next, value) in from.drain() {
+        // A further line of the same name comes without it.
+        name = next.or(name);
+        if let Some(name) = name.as_ref().filter(|name| stays(name)) {
+            to.append(name, value);
         }
     }
     to
 }
 
-/// Removes from a response what belongs to the connection to the upstream.
+/// Removes what belongs to the connection that the headers came on.
 pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let listed = Listed::of(headers);
-    let gone: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| is_hop_by_hop(name) || listed.contains(name))
-        .cloned()
-        .collect();
-    for name in gone {
+    for name in listed(headers) {
+        headers.remove(name);
+    }
+    for name in HOP_BY_HOP {
         headers.remove(name);
     }
 }
 
-/// The header names that `connection` lists.
-struct Listed(Vec<HeaderName>);
-
-impl Listed {
-    fn of(headers: &HeaderMap) -> Self {
-        let values = headers.get_all(header::CONNECTION).iter();
-        let tokens = values
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|text| text.split(','));
-        let names = tokens.map(str::trim).filter(|token| {
-            !token.eq_ignore_ascii_case("keep-alive") && !token.eq_ignore_ascii_case("close")
-        });
-        // A client must not name an end-to-end header of ours away; credentials are decided above.
-        let names = names.filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok());
-        Self(names.take(16).collect())
-    }
-
-    fn contains(&self, name: &HeaderName) -> bool {
-        self.0.contains(name)
-    }
+/// Returns the header names that `connection` lists, as far as they may be listed there: a
+/// credential is decided about elsewhere, and what the API is told is end-to-end by its meaning.
+fn listed(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(header::CONNECTION).iter();
+    let tokens = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(','));
+    let names = tokens.map(str::trim).filter(|token| {
+        !token.eq_ignore_ascii_case("keep-alive") && !token.eq_ignore_ascii_case("close")
+    });
+    names
+        .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
+        .take(16)
+        .collect()
 }
 
 /// Makes the headers of an event stream say that no cache or proxy behind may hold it back.
@@ -144,7 +137,7 @@ mod tests {
             ("authorization", "Bearer relay"),
             ("accept-encoding", "gzip, br"),
         ]);
-        let to = for_upstream(&from, &UpstreamCredential::Relay(Secret::new("k")));
+        let to = for_upstream(from, &UpstreamCredential::Relay(Secret::new("k")));
         let expected = [
             ("anthropic-beta", "a,b"),
             ("anthropic-beta", "c"),
@@ -164,7 +157,7 @@ mod tests {
             api_key: false,
             authorization: true,
         };
-        let to = for_upstream(&from, &UpstreamCredential::Client(own));
+        let to = for_upstream(from, &UpstreamCredential::Client(own));
         assert_eq!(
             lines(&to),
             [("authorization".to_owned(), "Bearer own".to_owned())]

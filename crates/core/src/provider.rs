@@ -28,7 +28,7 @@ pub trait Provider: Send + Sync + std::fmt::Debug {
     /// [`RelayError`] if it cannot be said. The attempt then fails visibly; nothing else is sent.
     fn encode(
         &self,
-        request: &Inbound,
+        request: Inbound,
         credential: &UpstreamCredential,
     ) -> Result<Encoded, RelayError>;
 }

@@ -116,7 +116,7 @@ impl Endpoint {
 }
 
 /// A request as it came in: authorized, and read as far as its endpoint wants it read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Inbound {
     /// Method, headers and version as received.
     pub head: request::Parts,

@@ -36,10 +36,15 @@ pub struct Compatible {
 impl Provider for Compatible {
     fn encode(
         &self,
-        request: &Inbound,
+        request: Inbound,
         credential: &UpstreamCredential,
     ) -> Result<Encoded, RelayError> {
-        let mut headers = headers::for_upstream(&request.head.headers, credential);
+        let body = match self.edit(&request) {
+            Some(edit) => splice(&request.body, &[edit])
+                .map_err(|_| RelayError::Internal("the model's place in the body is wrong"))?,
+            None => request.body,
+        };
+        let mut headers = headers::for_upstream(request.head.headers, credential);
         if let UpstreamCredential::Relay(key) = credential {
             let (name, value) = match self.key_header {
                 KeyHeader::ApiKey => (X_API_KEY, header_value(key, "")?),
@@ -47,19 +52,13 @@ impl Provider for Compatible {
             };
             headers.insert(name, value);
         }
-        let body = match self.edit(request) {
-            Some(edit) => splice(&request.body, &[edit])
-                .map_err(|_| RelayError::Internal("the model's place in the body is wrong"))?,
-            None => request.body.clone(),
-        };
         let path_and_query = if self.path_prefix.is_empty() {
-            request.path_and_query.clone()
+            request.path_and_query
         } else {
             format!("{}{}", self.path_prefix, request.path_and_query).into()
         };
-        let method = request.head.method.clone();
         Ok(Encoded {
-            method,
+            method: request.head.method,
             path_and_query,
             headers,
             body,
@@ -131,7 +130,7 @@ mod tests {
             authorization: false,
         });
         let encoded = upstream("", KeyHeader::ApiKey)
-            .encode(&request, &own)
+            .encode(request.clone(), &own)
             .unwrap();
         assert_eq!(encoded.body.as_ptr(), request.body.as_ptr());
         assert_eq!(encoded.path_and_query, request.path_and_query);
@@ -143,7 +142,7 @@ mod tests {
         let request = inbound(br#"{ "x":"opus", "model" : "opus" , "y":{} }"#);
         let key = UpstreamCredential::Relay(Secret::new("sk-up"));
         let encoded = upstream("/gw", KeyHeader::Bearer)
-            .encode(&request, &key)
+            .encode(request.clone(), &key)
             .unwrap();
         assert_eq!(
             &encoded.body[..],
@@ -160,7 +159,7 @@ mod tests {
         let key = UpstreamCredential::Relay(Secret::new("line\nbreak"));
         assert!(
             upstream("", KeyHeader::ApiKey)
-                .encode(&inbound(b"{}"), &key)
+                .encode(inbound(b"{}"), &key)
                 .is_err()
         );
     }

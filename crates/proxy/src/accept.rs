@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
+use crate::buffer::Buffers;
 use crate::clock::{self, RequestIds};
 use crate::connect::Connector;
 use crate::finish::{Counters, ExhibitOptions, RecordSink, Shared};
@@ -103,6 +104,7 @@ impl Server {
                 shared: Arc::clone(&shared),
                 settings: Arc::clone(&settings),
                 pools,
+                buffers: Buffers::default(),
                 ids: Arc::clone(&ids),
                 draining: Arc::clone(&draining),
                 started,
@@ -287,6 +289,7 @@ impl Run {
                     for pool in &self.worker.pools {
                         pool.sweep(clock::now());
                     }
+                    self.worker.buffers.release();
                 }
                 arrived = outlet.recv() => match arrived {
                     Some(stream) => self.serve(stream, &tasks),
@@ -309,7 +312,7 @@ impl Run {
         };
         let (options, inner) = (self.options.clone(), tasks.clone());
         tasks.spawn(async move {
-            serve_connection(&counted.worker, stream, &options, inner).await;
+            serve_connection(Arc::clone(&counted.worker), stream, options, inner).await;
             drop(counted);
         });
     }

@@ -31,8 +31,41 @@ pub(crate) enum Cut {
 pub(crate) enum RequestBody {
     /// Read whole beforehand: one buffer, shared and never copied.
     Whole(Bytes),
-    /// Streams through, counted against a limit.
-    Through { body: Incoming, left: u64 },
+    /// Streams through. Boxed, since a connection keeps room for many requests at once.
+    Through(Box<Through>),
+}
+
+/// A body that streams through, counted against a limit.
+#[derive(Debug)]
+pub(crate) struct Through {
+    body: Incoming,
+    left: u64,
+}
+
+impl RequestBody {
+    /// Lets a body stream through, up to a limit in bytes.
+    pub(crate) fn through(body: Incoming, limit: u64) -> Self {
+        Self::Through(Box::new(Through { body, left: limit }))
+    }
+}
+
+impl Through {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        Pin::new(&mut self.body).poll_frame(cx).map(|next| {
+            let Ok(frame) = next? else {
+                return Some(Err(Cut::Client));
+            };
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            match self
+                .left
+                .checked_sub(u64::try_from(length).unwrap_or(u64::MAX))
+            {
+                Some(rest) => self.left = rest,
+                None => return Some(Err(Cut::TooLong)),
+            }
+            Some(Ok(frame))
+        })
+    }
 }
 
 impl Body for RequestBody {
@@ -46,25 +79,14 @@ impl Body for RequestBody {
         match self.get_mut() {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::Through { body, left } => Pin::new(body).poll_frame(cx).map(|next| {
-                let frame = match next? {
-                    Ok(frame) => frame,
-                    Err(_) => return Some(Err(Cut::Client)),
-                };
-                let length = frame.data_ref().map_or(0, Bytes::len);
-                match left.checked_sub(u64::try_from(length).unwrap_or(u64::MAX)) {
-                    Some(rest) => *left = rest,
-                    None => return Some(Err(Cut::TooLong)),
-                }
-                Some(Ok(frame))
-            }),
+            Self::Through(through) => through.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_empty(),
-            Self::Through { body, .. } => body.is_end_stream(),
+            Self::Through(through) => through.body.is_end_stream(),
         }
     }
 
@@ -73,7 +95,7 @@ impl Body for RequestBody {
             Self::Whole(bytes) => {
                 SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
             }
-            Self::Through { body, .. } => body.size_hint(),
+            Self::Through(through) => through.body.size_hint(),
         }
     }
 }

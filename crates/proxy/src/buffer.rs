@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use parking_lot::Mutex;
 use relay_core::error::RelayError;
 use tokio::time::timeout;
 
@@ -22,46 +23,94 @@ const DISCARD_BYTES: u64 = 256 * 1024 * 1024;
 /// Longest time spent on that.
 const DISCARD_TIME: Duration = Duration::from_secs(30);
 
-/// Reads the whole body.
-pub(crate) async fn buffer(
-    body: &mut Incoming,
-    max_bytes: usize,
-    read_timeout: Duration,
-) -> Result<Bytes, RelayError> {
-    let limit_bytes = u64::try_from(max_bytes).unwrap_or(u64::MAX);
-    let announced = body.size_hint().lower();
-    if announced > limit_bytes {
-        return Err(RelayError::BodyTooLarge { limit_bytes });
-    }
-    let Some(first) = next(body, read_timeout).await? else {
-        return Ok(Bytes::new());
-    };
-    let announced = usize::try_from(announced).unwrap_or(max_bytes);
-    if first.len() >= announced && body.is_end_stream() {
-        // Small bodies come in one piece: no copy.
-        return Ok(first);
-    }
-    let mut whole = BytesMut::with_capacity(announced.min(FIRST_ALLOCATION_BYTES).max(first.len()));
-    let mut piece = first;
-    loop {
-        if whole.len().saturating_add(piece.len()) > max_bytes {
+/// Smallest buffer worth keeping: the allocator makes smaller ones in no time, while a large one
+/// costs a page fault for each 4 KB.
+const KEEP_FROM_BYTES: usize = 64 * 1024;
+
+/// Largest buffer kept.
+const KEEP_UP_TO_BYTES: usize = 1024 * 1024;
+
+/// Buffers kept at once.
+const KEEP: usize = 2;
+
+/// One worker's buffers for bodies. Few are kept, and only while the relay is busy.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers(Mutex<Vec<BytesMut>>);
+
+impl Buffers {
+    /// Reads a whole body.
+    pub(crate) async fn read(
+        &self,
+        body: &mut Incoming,
+        max_bytes: usize,
+        patience: Duration,
+    ) -> Result<Bytes, RelayError> {
+        let limit_bytes = u64::try_from(max_bytes).unwrap_or(u64::MAX);
+        let announced = body.size_hint().lower();
+        if announced > limit_bytes {
             return Err(RelayError::BodyTooLarge { limit_bytes });
         }
-        if whole.capacity().saturating_sub(whole.len()) < piece.len() {
-            // The first megabyte has come: the client's word is now believed.
-            whole.reserve(announced.saturating_sub(whole.len()).max(piece.len()));
+        let Some(first) = next(body, patience).await? else {
+            return Ok(Bytes::new());
+        };
+        let announced = usize::try_from(announced).unwrap_or(max_bytes);
+        if first.len() >= announced && body.is_end_stream() {
+            // Small bodies come in one piece: no copy.
+            return Ok(first);
         }
-        whole.extend_from_slice(&piece);
-        match next(body, read_timeout).await? {
-            Some(next) => piece = next,
-            None => return Ok(whole.freeze()),
+        let mut whole = self.take(announced.min(FIRST_ALLOCATION_BYTES).max(first.len()));
+        let mut piece = first;
+        loop {
+            if whole.len().saturating_add(piece.len()) > max_bytes {
+                return Err(RelayError::BodyTooLarge { limit_bytes });
+            }
+            if whole.capacity().saturating_sub(whole.len()) < piece.len() {
+                // The first megabyte has come: the client's word is now believed.
+                whole.reserve(announced.saturating_sub(whole.len()).max(piece.len()));
+            }
+            whole.extend_from_slice(&piece);
+            // The connection reads the next piece into the same memory.
+            drop(piece);
+            match next(body, patience).await? {
+                Some(next) => piece = next,
+                None => return Ok(whole.freeze()),
+            }
         }
+    }
+
+    fn take(&self, capacity: usize) -> BytesMut {
+        let mut kept = self.0.lock();
+        let fits = kept.iter().position(|buffer| buffer.capacity() >= capacity);
+        match fits.map(|index| kept.swap_remove(index)) {
+            Some(buffer) => buffer,
+            None => BytesMut::with_capacity(capacity),
+        }
+    }
+
+    /// Takes a body back that has been sent, if nobody else holds it.
+    pub(crate) fn give_back(&self, body: Bytes) {
+        if body.len() < KEEP_FROM_BYTES {
+            return;
+        }
+        let Ok(mut buffer) = body.try_into_mut() else {
+            return;
+        };
+        let mut kept = self.0.lock();
+        if buffer.capacity() <= KEEP_UP_TO_BYTES && kept.len() < KEEP {
+            buffer.clear();
+            kept.push(buffer);
+        }
+    }
+
+    /// Lets the kept buffers go.
+    pub(crate) fn release(&self) {
+        self.0.lock().clear();
     }
 }
 
-async fn next(body: &mut Incoming, read_timeout: Duration) -> Result<Option<Bytes>, RelayError> {
+async fn next(body: &mut Incoming, patience: Duration) -> Result<Option<Bytes>, RelayError> {
     loop {
-        let frame = timeout(read_timeout, body.frame()).await;
+        let frame = timeout(patience, body.frame()).await;
         match frame.map_err(|_| RelayError::BodyStalled)? {
             None => return Ok(None),
             // The client is gone or talks nonsense: nobody is left to read the answer.

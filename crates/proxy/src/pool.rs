@@ -226,7 +226,9 @@ impl Pool {
         for _ in 0..STALE_TRIES {
             let attempt = match self.checkout().await? {
                 Checkout::Http1(connection) => self.send_http1(connection, request).await,
-                Checkout::Http2(shared, lease) => self.send_http2(&shared, lease, request).await,
+                Checkout::Http2(shared, lease) => {
+                    Box::pin(self.send_http2(&shared, lease, request)).await
+                }
             };
             match attempt {
                 Attempt::Answered(sent) => return Ok(*sent),
@@ -305,9 +307,14 @@ impl Pool {
     }
 
     async fn checkout(self: &Arc<Self>) -> Result<Checkout, ConnectError> {
-        if let Some(found) = self.take_open() {
-            return Ok(found);
+        match self.take_open() {
+            Some(found) => Ok(found),
+            // Rare, and its state is large: boxed, so that requests do not carry it around.
+            None => Box::pin(self.check_new_out()).await,
         }
+    }
+
+    async fn check_new_out(self: &Arc<Self>) -> Result<Checkout, ConnectError> {
         if self.open.lock().is_http2 == Some(false) {
             return self.open_new().await;
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use http::{HeaderValue, Request, Response, header, request};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use relay_core::credential::Admission;
 use relay_core::error::RelayError;
 use relay_core::request::{Endpoint, Facts, Inbound, SessionId};
 use relay_core::scan::scan;
@@ -16,10 +17,10 @@ use relay_core::snapshot::Snapshot;
 
 use crate::authorize::authorize;
 use crate::body::{RequestBody, ResponseBody};
-use crate::buffer::{buffer, discard};
+use crate::buffer::discard;
 use crate::choose::choose;
 use crate::clock;
-use crate::dispatch::dispatch;
+use crate::dispatch::{Bounds, dispatch};
 use crate::emit::{Reset, emit};
 use crate::finish::Exchange;
 use crate::local::{self, RELAY_REQUEST_ID};
@@ -51,7 +52,7 @@ pub(crate) async fn relay(
         Ok((sent, endpoint)) => emit(sent, exchange, endpoint, snapshot.timeouts.gap, reset),
         Err(error) => {
             if let Some(body) = body.filter(|_| !waits_to_send) {
-                discard(body).await;
+                Box::pin(discard(body)).await;
             }
             let response = local::refusal(&error, exchange.request_id());
             exchange.refuse(&error);
@@ -86,38 +87,46 @@ impl Pass<'_> {
         exchange.note(|record| record.client.clone_from(&admission.client));
         let inbound = self.read(head, endpoint, path_and_query, body).await?;
         exchange.read(&inbound, clock::now());
-        let candidate = choose(self.snapshot, &admission, &inbound)?;
+        let sent = self.send(&admission, inbound, body, exchange).await?;
+        Ok((sent, endpoint))
+    }
+
+    /// Chooses, encodes and sends.
+    async fn send(
+        &self,
+        admission: &Admission,
+        inbound: Inbound,
+        body: &mut Option<Incoming>,
+        exchange: &mut Exchange,
+    ) -> Result<Sent, RelayError> {
+        let Snapshot {
+            timeouts, limits, ..
+        } = self.snapshot;
+        let candidate = choose(self.snapshot, admission, &inbound)?;
         exchange.note(|record| record.target = Some(candidate.target.id.clone()));
-        let encoded = candidate
+        let bounds = Bounds {
+            first_byte: match inbound.facts.stream {
+                true => timeouts.stream_first_byte,
+                false => timeouts.first_byte,
+            },
+            passthrough_bytes: limits.max_passthrough_bytes,
+        };
+        let buffered = inbound.body.clone();
+        let mut encoded = candidate
             .target
             .provider
-            .encode(&inbound, &candidate.credential)?;
+            .encode(inbound, &candidate.credential)?;
         self.measure(body.as_ref())?;
         let out = match body.take() {
-            Some(body) => RequestBody::Through {
-                body,
-                left: self.snapshot.limits.max_passthrough_bytes,
-            },
-            None => RequestBody::Whole(encoded.body.clone()),
-        };
-        let timeouts = &self.snapshot.timeouts;
-        let first_byte = if inbound.facts.stream {
-            timeouts.stream_first_byte
-        } else {
-            timeouts.first_byte
+            Some(body) => RequestBody::through(body, limits.max_passthrough_bytes),
+            None => RequestBody::Whole(std::mem::take(&mut encoded.body)),
         };
         exchange.sending();
         let pool = self.worker.pool(candidate.index)?;
-        let sent = dispatch(
-            pool,
-            encoded,
-            out,
-            first_byte,
-            self.snapshot.limits.max_passthrough_bytes,
-        )
-        .await?;
+        let sent = dispatch(pool, encoded, out, bounds).await?;
         exchange.answered(&sent);
-        Ok((sent, endpoint))
+        self.worker.buffers.give_back(buffered);
+        Ok(sent)
     }
 
     /// Reads what the endpoint wants read. A body that streams through stays where it is.
@@ -139,7 +148,8 @@ impl Pass<'_> {
             && let Some(incoming) = body.as_mut()
         {
             let limit = self.snapshot.limits.max_body_bytes;
-            inbound.body = buffer(incoming, limit, self.snapshot.timeouts.body_read).await?;
+            let patience = self.snapshot.timeouts.body_read;
+            inbound.body = self.worker.buffers.read(incoming, limit, patience).await?;
             *body = None;
             // What is no JSON object has no facts; whether it may pass is not decided here.
             inbound.facts = scan(&inbound.body).unwrap_or_default();

@@ -1,24 +1,28 @@
 //! Serves one client connection: TLS if configured, then HTTP/1.1 or HTTP/2.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::service::service_fn;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
+use crate::body::ResponseBody;
 use crate::emit::Reset;
 use crate::relay::relay;
 use crate::worker::Worker;
@@ -47,29 +51,43 @@ pub(crate) struct ConnectionOptions {
 
 /// Serves a connection to its end.
 pub(crate) async fn serve_connection(
-    worker: &Arc<Worker>,
+    worker: Arc<Worker>,
     stream: std::net::TcpStream,
-    options: &ConnectionOptions,
+    options: ConnectionOptions,
     tasks: TaskTracker,
 ) {
     let reset = Arc::new(Reset::default());
     let stream = match prepare(stream) {
-        Ok(stream) => ClientStream {
-            stream,
-            reset: Arc::clone(&reset),
-        },
+        Ok(stream) => stream,
         Err(error) => return debug!(%error, "client connection lost"),
     };
-    match &options.tls {
-        None => serve_http(worker, stream, reset, options, tasks).await,
-        Some(config) => {
-            let accept = TlsAcceptor::from(Arc::clone(config)).accept(stream);
-            match timeout(HANDSHAKE_LIMIT, accept).await {
-                Ok(Ok(stream)) => serve_http(worker, stream, reset, options, tasks).await,
-                Ok(Err(error)) => debug!(%error, "TLS handshake with a client failed"),
-                Err(_) => debug!("TLS handshake with a client took too long"),
+    let client = Client {
+        worker,
+        reset: Arc::clone(&reset),
+    };
+    let Some(config) = options.tls.clone() else {
+        let (stream, speaks_http2) = if options.enable_http2 {
+            tokio::select! {
+                begun = begins_http2(stream) => begun,
+                // A connection that has not said a word has nothing to finish.
+                () = options.stop.cancelled() => return,
             }
+        } else {
+            (stream, false)
+        };
+        let stream = ClientStream { stream, reset };
+        return serve_http(client, stream, speaks_http2, options, tasks).await;
+    };
+    let stream = ClientStream { stream, reset };
+    // Boxed: a connection without TLS need not have room for one with it.
+    let accept = TlsAcceptor::from(config).accept(stream);
+    match Box::pin(timeout(HANDSHAKE_LIMIT, accept)).await {
+        Ok(Ok(stream)) => {
+            let speaks_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            Box::pin(serve_http(client, stream, speaks_http2, options, tasks)).await;
         }
+        Ok(Err(error)) => debug!(%error, "TLS handshake with a client failed"),
+        Err(_) => debug!("TLS handshake with a client took too long"),
     }
 }
 
@@ -84,45 +102,115 @@ fn prepare(stream: std::net::TcpStream) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-async fn serve_http<S>(
-    worker: &Arc<Worker>,
-    stream: S,
+/// Tells whether a client begins with HTTP/2's preface (RFC 9113 §3.4), without taking a byte of
+/// what it sends. `PRI` is no method, so four bytes tell.
+async fn begins_http2(stream: TcpStream) -> (TcpStream, bool) {
+    let mut patience = Box::pin(sleep(IDLE_LIMIT));
+    loop {
+        let mut seen = [0; PREFACE.len()];
+        let looked = poll_fn(|cx| {
+            if patience.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            let mut seen = ReadBuf::new(&mut seen);
+            stream.poll_peek(cx, &mut seen).map(Result::ok)
+        });
+        let length = looked.await.unwrap_or(0);
+        let begins = length > 0 && PREFACE.starts_with(seen.get(..length).unwrap_or(&[]));
+        if !begins || length == PREFACE.len() {
+            return (stream, begins);
+        }
+        // What follows wakes nobody while these bytes are unread.
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// How HTTP/2 begins.
+const PREFACE: &[u8; 4] = b"PRI ";
+
+/// What the requests of one connection share.
+#[derive(Clone)]
+struct Client {
+    worker: Arc<Worker>,
     reset: Arc<Reset>,
-    options: &ConnectionOptions,
+}
+
+impl Service<Request<Incoming>> for Client {
+    type Response = Response<ResponseBody>;
+    type Error = Infallible;
+    /// Boxed, so that an idle connection has no room for it.
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let Self { worker, reset } = self.clone();
+        Box::pin(async move { Ok(relay(&worker, request, &reset).await) })
+    }
+}
+
+async fn serve_http<S>(
+    client: Client,
+    stream: S,
+    speaks_http2: bool,
+    options: ConnectionOptions,
     tasks: TaskTracker,
 ) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let mut builder = auto::Builder::new(Tracked(tasks));
-    if !options.enable_http2 {
-        builder = builder.http1_only();
-    }
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(IDLE_LIMIT);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
-        .keep_alive_interval(Duration::from_mins(1))
-        .keep_alive_timeout(Duration::from_secs(20));
-    let service = service_fn(|request| {
-        let (worker, reset) = (Arc::clone(worker), Arc::clone(&reset));
-        async move { Ok::<_, Infallible>(relay(&worker, request, &reset).await) }
-    });
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = options.stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+    let io = TokioIo::new(stream);
+    let ended = if speaks_http2 {
+        let mut builder = http2::Builder::new(Tracked(tasks));
+        builder
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS)
+            .keep_alive_interval(Duration::from_mins(1))
+            .keep_alive_timeout(Duration::from_secs(20));
+        let connection = builder.serve_connection(io, client);
+        Box::pin(until_stopped(connection, options.stop)).await
+    } else {
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(IDLE_LIMIT);
+        let connection = builder.serve_connection(io, client);
+        until_stopped(connection, options.stop).await
     };
     if let Err(error) = ended {
         debug!(%error, "client connection ended");
     }
+}
+
+/// A connection that can be told to end with what it has.
+trait Graceful: Future {
+    fn shut_down(self: Pin<&mut Self>);
+}
+
+impl<I> Graceful for http1::Connection<I, Client>
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
+{
+    fn shut_down(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<I> Graceful for http2::Connection<I, Client, Tracked>
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
+{
+    fn shut_down(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// Runs a connection; when the relay stops, lets it finish what it has.
+async fn until_stopped<C: Graceful>(connection: C, stop: CancellationToken) -> C::Output {
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return ended,
+        () = stop.cancelled() => {}
+    }
+    connection.as_mut().shut_down();
+    connection.await
 }
 
 /// Spawns the tasks of HTTP/2 streams where a drain waits for them.

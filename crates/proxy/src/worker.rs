@@ -9,6 +9,7 @@ use http::request;
 use relay_core::error::RelayError;
 use relay_core::snapshot::Snapshot;
 
+use crate::buffer::Buffers;
 use crate::clock::{self, RequestIds};
 use crate::finish::{Exchange, Shared};
 use crate::pool::Pool;
@@ -20,6 +21,7 @@ pub(crate) struct Worker {
     pub(crate) settings: Arc<ArcSwap<Snapshot>>,
     /// One for each target of the snapshot, in the same order.
     pub(crate) pools: Vec<Arc<Pool>>,
+    pub(crate) buffers: Buffers,
     pub(crate) ids: Arc<RequestIds>,
     pub(crate) draining: Arc<AtomicBool>,
     pub(crate) started: Instant,
