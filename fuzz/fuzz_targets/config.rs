@@ -27,7 +27,10 @@ fuzz_target!(|text: &str| {
             Err(faults) => {
                 let shown = faults.render(false);
                 assert!(!shown.is_empty(), "a refusal says why");
-                assert!(!shown.contains(CREDENTIAL), "a fault shows a variable:\n{shown}");
+                assert!(
+                    !shown.contains(CREDENTIAL),
+                    "a fault shows a variable:\n{shown}"
+                );
             }
         }
     }

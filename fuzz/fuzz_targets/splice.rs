@@ -23,10 +23,15 @@ fuzz_target!(|bytes: &[u8]| {
             with: vec![b'*'; usize::from(three[2] % 8)],
         })
         .collect();
-    assert_eq!(splice(&body, &edits).ok().map(Vec::from), slow(bytes, &edits));
+    assert_eq!(
+        splice(&body, &edits).ok().map(Vec::from),
+        slow(bytes, &edits)
+    );
 
     let Ok(mut facts) = scan(&body) else { return };
-    let Some(field) = &mut facts.model else { return };
+    let Some(field) = &mut facts.model else {
+        return;
+    };
     let edit = Edit {
         range: field.span.clone(),
         with: b"\"another\"".to_vec(),
