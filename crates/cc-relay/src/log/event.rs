@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use relay_config::LogLevel;
 use relay_proxy::clock;
-use serde_json::{Map, Value};
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
-use super::line::timestamp;
+use super::line::{readable, timestamp};
 use super::{Entry, Inlet};
 
 /// One event.
@@ -21,7 +22,8 @@ pub(super) struct Event {
     unix: Duration,
     level: &'static str,
     message: String,
-    fields: Map<String, Value>,
+    /// In the order in which they were given.
+    fields: Vec<(&'static str, Value)>,
 }
 
 impl Event {
@@ -41,7 +43,7 @@ impl Event {
             "WARN",
             "log lines dropped: the queue was full".to_owned(),
         );
-        event.fields.insert("lines".to_owned(), lines.into());
+        event.fields.push(("lines", lines.into()));
         event
     }
 
@@ -50,39 +52,54 @@ impl Event {
             unix,
             level,
             message,
-            fields: Map::new(),
+            fields: Vec::new(),
         }
     }
 
     /// Writes the event as a line.
     pub(super) fn write(&self, json: bool, out: &mut Vec<u8>) {
-        let line = if json { self.json() } else { self.pretty() };
-        out.extend_from_slice(line.as_bytes());
+        if json {
+            // A map of plain values and a vector as its target: this cannot fail.
+            drop(serde_json::to_writer(&mut *out, self));
+        } else {
+            out.extend_from_slice(self.pretty().as_bytes());
+        }
         out.push(b'\n');
-    }
-
-    fn json(&self) -> String {
-        let mut line = Map::new();
-        line.insert("timestamp".to_owned(), timestamp(self.unix).into());
-        line.insert("severity_text".to_owned(), self.level.into());
-        line.insert("body".to_owned(), self.message.as_str().into());
-        line.extend(self.fields.clone());
-        Value::Object(line).to_string()
     }
 
     fn pretty(&self) -> String {
         let time = timestamp(self.unix);
         let time = time.get(11..23).unwrap_or_default();
-        let mut line = format!("{time} {:5} {}", self.level, self.message);
+        let mut line = format!("{time} {:5} {}", self.level, readable(&self.message));
         for (name, value) in &self.fields {
-            line.push_str(&format!(" {name}={value}"));
+            for part in [" ", name, "=", &readable(&value.to_string())] {
+                line.push_str(part);
+            }
         }
         line
     }
 }
 
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("timestamp", &timestamp(self.unix))?;
+        map.serialize_entry("severity_text", self.level)?;
+        map.serialize_entry("body", &self.message)?;
+        for (name, value) in &self.fields {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
 /// Makes this process's events come to a log.
 pub(super) fn subscribe(inlet: Inlet) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
+    tracing::subscriber::set_global_default(subscriber(inlet))
+}
+
+/// Returns what takes events and gives them to a log.
+pub(super) fn subscriber(inlet: Inlet) -> impl Subscriber + Send + Sync {
     let filter = match inlet.level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -90,8 +107,7 @@ pub(super) fn subscribe(inlet: Inlet) -> Result<(), tracing::subscriber::SetGlob
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let subscriber = tracing_subscriber::registry().with(Forward(inlet).with_filter(Ours(filter)));
-    tracing::subscriber::set_global_default(subscriber)
+    tracing_subscriber::registry().with(Forward(inlet).with_filter(Ours(filter)))
 }
 
 /// Ours at the level asked for; the libraries' only from warnings on, and all at `trace`.
@@ -134,23 +150,23 @@ impl Visit for Event {
         if field.name() == "message" {
             self.message = text;
         } else {
-            self.fields.insert(field.name().to_owned(), text.into());
+            self.fields.push((field.name(), text.into()));
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.fields.insert(field.name().to_owned(), value.into());
+        self.fields.push((field.name(), value.into()));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.fields.insert(field.name().to_owned(), value.into());
+        self.fields.push((field.name(), value.into()));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.fields.insert(field.name().to_owned(), value.into());
+        self.fields.push((field.name(), value.into()));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.fields.insert(field.name().to_owned(), value.into());
+        self.fields.push((field.name(), value.into()));
     }
 }

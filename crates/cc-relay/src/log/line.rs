@@ -4,10 +4,13 @@
 //! latter in development, read 2026-11-22), and `ccrelay.*` for what they have no name for.
 //! `gen_ai.usage.input_tokens` includes cached tokens there; Anthropic's own count does not.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use relay_config::LogLevel;
 use relay_core::record::{ConnectionFacts, Exhibit, Observation, Outcome, RequestRecord};
+use relay_core::request::{ModelName, SessionId};
+use relay_core::snapshot::TargetId;
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 
@@ -28,6 +31,35 @@ pub(super) fn timestamp(unix: Duration) -> String {
     let milliseconds = i64::try_from(unix.as_millis()).unwrap_or(i64::MAX);
     let time = jiff::Timestamp::from_millisecond(milliseconds).unwrap_or_default();
     time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// Longest text of somebody else's in a line for people. The longest model names are below 100.
+const READABLE_CHARS: usize = 200;
+
+/// Returns a text that a terminal can show: what could break the line, move the cursor, colour the
+/// screen or turn the direction of reading is escaped, and what is too long is cut. Model names,
+/// paths and error types are the word of clients and upstreams.
+pub(super) fn readable(text: &str) -> Cow<'_, str> {
+    let is_plain = |letter: char| {
+        !letter.is_control()
+            && !matches!(letter, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if text.len() <= READABLE_CHARS && text.chars().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::new();
+    for (place, letter) in text.chars().enumerate() {
+        if place == READABLE_CHARS {
+            shown.push('…');
+            break;
+        }
+        if is_plain(letter) {
+            shown.push(letter);
+        } else {
+            shown.extend(letter.escape_default());
+        }
+    }
+    Cow::Owned(shown)
 }
 
 /// Writes the line for machines.
@@ -66,7 +98,7 @@ impl Serialize for Line<'_> {
         some(
             &mut map,
             "ccrelay.provider",
-            record.target.as_ref().map(|it| it.as_str()),
+            record.target.as_ref().map(TargetId::as_str),
         )?;
         some(
             &mut map,
@@ -109,7 +141,7 @@ fn gen_ai<M: serde::ser::SerializeMap>(
     some(
         map,
         "gen_ai.request.model",
-        record.model.as_ref().map(|it| it.as_str()),
+        record.model.as_ref().map(ModelName::as_str),
     )?;
     some(
         map,
@@ -124,7 +156,7 @@ fn gen_ai<M: serde::ser::SerializeMap>(
     some(
         map,
         "gen_ai.conversation.id",
-        record.session.as_ref().map(|it| it.as_str()),
+        record.session.as_ref().map(SessionId::as_str),
     )?;
     some(map, "ccrelay.agent.id", record.agent.as_deref())?;
     let usage = &record.usage;
@@ -227,8 +259,14 @@ pub(super) fn pretty(record: &RequestRecord, out: &mut Vec<u8>) {
         .as_ref()
         .map_or(&*record.path, |model| model.as_str());
     let target = record.target.as_ref().map_or("-", |target| target.as_str());
-    let mut line = format!("{time} {level} request  {status} {what} {target}");
-    let mut add = |text: std::fmt::Arguments<'_>| line.push_str(&format!(" {text}"));
+    let mut line = format!(
+        "{time} {level} request  {status} {} {target}",
+        readable(what)
+    );
+    let mut add = |text: std::fmt::Arguments<'_>| {
+        line.push(' ');
+        line.push_str(&text.to_string());
+    };
     add(format_args!("{:.2}s", record.duration.as_secs_f64()));
     if let Some(ttfe) = record.time_to_first_event {
         add(format_args!("ttfe={:.2}s", ttfe.as_secs_f64()));
@@ -246,12 +284,12 @@ pub(super) fn pretty(record: &RequestRecord, out: &mut Vec<u8>) {
         add(format_args!("{}", record.outcome.name()));
     }
     if let Some(error) = &record.error_type {
-        add(format_args!("error={error}"));
+        add(format_args!("error={}", readable(error)));
     }
     if let Some(session) = &record.session {
         add(format_args!("session={}", session.as_str()));
     }
-    add(format_args!("{}", record.request_id));
+    add(format_args!("{}", readable(&record.request_id)));
     line.push('\n');
     out.extend_from_slice(line.as_bytes());
 }

@@ -52,9 +52,9 @@ fn record() -> RequestRecord {
 fn written(record: &RequestRecord, json: bool) -> String {
     let mut out = Vec::new();
     if json {
-        line::json(record, &mut out)
+        line::json(record, &mut out);
     } else {
-        line::pretty(record, &mut out)
+        line::pretty(record, &mut out);
     }
     String::from_utf8(out).unwrap()
 }
@@ -91,6 +91,57 @@ fn the_line_for_people_reads_in_one_glance() {
     assert_eq!(
         line,
         "14:02:36.911 INFO  request  200 claude-sonnet-5-5 anthropic 14.40s ttfe=0.92s in=92418 cache_read=88904 out=1106 session=4f1c req_1\n"
+    );
+}
+
+#[test]
+fn nobody_writes_lines_or_colours_into_the_log() {
+    let mut record = record();
+    record.model = Some(ModelName::new(
+        "a\n14:02:36.911 INFO  \u{1b}[31mforged\u{9b}2J\u{202e}é",
+    ));
+    record.error_type = Some("x\r\u{7}".into());
+    let line = written(&record, false);
+    assert_eq!(line.matches('\n').count(), 1, "{line}");
+    let escaped = r"a\n14:02:36.911 INFO  \u{1b}[31mforged\u{9b}2J\u{202e}é anthropic";
+    assert!(line.contains(escaped), "{line}");
+    assert!(line.contains(r"error=x\r\u{7}"), "{line}");
+    record.model = Some(ModelName::new("m".repeat(5000)));
+    assert!(written(&record, false).len() < 500);
+    assert_eq!(written(&record, true).matches('\n').count(), 1);
+}
+
+#[test]
+fn an_event_has_its_fields_as_they_were_given() {
+    let (queue, entries) = sync_channel(2);
+    let inlet = Inlet {
+        queue,
+        dropped: Arc::default(),
+        level: LogLevel::Info,
+    };
+    tracing::subscriber::with_default(event::subscriber(inlet), || {
+        tracing::info!(zone = "z", a = 1, text = "\u{1b}[2J\n", "relay.\nstart");
+    });
+    let Ok(Entry::Event(event)) = entries.try_recv() else {
+        panic!("no event came");
+    };
+    let shown = |json| {
+        let mut out = Vec::new();
+        event.write(json, &mut out);
+        String::from_utf8(out).unwrap()
+    };
+    let json = shown(true);
+    let (head, rest) = json.split_at(json.find(",\"severity_text").unwrap());
+    assert!(head.starts_with("{\"timestamp\":"), "{head}");
+    assert_eq!(
+        rest,
+        ",\"severity_text\":\"INFO\",\"body\":\"relay.\\nstart\",\"zone\":\"z\",\"a\":1,\"text\":\"\\u001b[2J\\n\"}\n"
+    );
+    let line = shown(false);
+    let (_, line) = line.split_at(13);
+    assert_eq!(
+        line,
+        "INFO  relay.\\nstart zone=\"z\" a=1 text=\"\\u001b[2J\\n\"\n"
     );
 }
 
