@@ -12,6 +12,9 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 
+// Each program adds a listener for the end of this process.
+process.setMaxListeners(0);
+
 const fetched = createRequire(join(resolve(process.env.E2E_NODE), "package.json"));
 const sdk = fetched("@anthropic-ai/sdk");
 
@@ -31,6 +34,8 @@ export function question(text, more = {}) {
 async function start(name, words, { besides, env = {} } = {}) {
   const path = join(resolve(process.env.E2E_BIN), name);
   const child = spawn(path, words, { env: { ...pick("PATH", "HOME", "LLVM_PROFILE_FILE"), ...env } });
+  // A test file that dies leaves nothing running.
+  process.on("exit", () => child.kill("SIGKILL"));
   const ended = new Promise((done) => child.on("close", (code, signal) => done(code ?? signal)));
   const said = [];
   const url = await new Promise((found, failed) => {
