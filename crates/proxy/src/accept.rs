@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use relay_core::snapshot::Snapshot;
@@ -59,6 +59,46 @@ pub struct Server {
     threads: Vec<JoinHandle<()>>,
 }
 
+/// What the workers have in common.
+struct Crew {
+    settings: Arc<ArcSwap<Snapshot>>,
+    shared: Arc<Shared>,
+    ids: Arc<RequestIds>,
+    draining: Arc<AtomicBool>,
+    started: Instant,
+    version: &'static str,
+    connection: ConnectionOptions,
+    abort: CancellationToken,
+}
+
+impl Crew {
+    /// Makes one worker: what it runs, its seat for the listener, and where its clients arrive.
+    fn hire(&self, connectors: &[Arc<Connector>]) -> (Run, Seat, Outlet) {
+        let tasks = TaskTracker::new();
+        let pool = |connector: &Arc<Connector>| Pool::new(Arc::clone(connector), tasks.clone());
+        let worker = Worker {
+            shared: Arc::clone(&self.shared),
+            settings: Arc::clone(&self.settings),
+            pools: connectors.iter().map(pool).collect(),
+            buffers: Buffers::default(),
+            ids: Arc::clone(&self.ids),
+            draining: Arc::clone(&self.draining),
+            started: self.started,
+            version: self.version,
+        };
+        let (inlet, outlet) = mpsc::unbounded_channel();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let run = Run {
+            worker: Arc::new(worker),
+            connections: Arc::clone(&connections),
+            options: self.connection.clone(),
+            abort: self.abort.clone(),
+        };
+        (run, Seat { inlet, connections }, outlet)
+    }
+}
+
+type Outlet = mpsc::UnboundedReceiver<std::net::TcpStream>;
 type Inlet = mpsc::UnboundedSender<std::net::TcpStream>;
 
 /// One worker as the listener sees it.
@@ -87,53 +127,32 @@ impl Server {
             sink,
             exhibit: options.exhibit,
         });
-        let draining = Arc::new(AtomicBool::new(false));
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
-        let settings = Arc::new(ArcSwap::from_pointee(snapshot));
-        let ids = Arc::new(RequestIds::new());
-        let started = clock::now();
+        let crew = Crew {
+            settings: Arc::new(ArcSwap::from_pointee(snapshot)),
+            shared: Arc::clone(&shared),
+            ids: Arc::new(RequestIds::new()),
+            draining: Arc::new(AtomicBool::new(false)),
+            started: clock::now(),
+            version: options.version,
+            connection: ConnectionOptions {
+                tls: options.tls.clone(),
+                enable_http2: options.enable_http2,
+                stop: stop.clone(),
+            },
+            abort: abort.clone(),
+        };
         let mut threads = Vec::new();
         let mut seats = Vec::new();
         for index in 0..options.workers.max(1) {
-            let tasks = TaskTracker::new();
-            let pools = connectors
-                .iter()
-                .map(|it| Pool::new(Arc::clone(it), tasks.clone()))
-                .collect();
-            let worker = Arc::new(Worker {
-                shared: Arc::clone(&shared),
-                settings: Arc::clone(&settings),
-                pools,
-                buffers: Buffers::default(),
-                ids: Arc::clone(&ids),
-                draining: Arc::clone(&draining),
-                started,
-                version: options.version,
-            });
-            let (inlet, outlet) = mpsc::unbounded_channel();
-            let connections = Arc::new(AtomicUsize::new(0));
-            seats.push(Seat {
-                inlet,
-                connections: Arc::clone(&connections),
-            });
-            let run = Run {
-                worker,
-                connections,
-                options: ConnectionOptions {
-                    tls: options.tls.clone(),
-                    enable_http2: options.enable_http2,
-                    stop: stop.clone(),
-                },
-                abort: abort.clone(),
-            };
+            let (run, seat, outlet) = crew.hire(connectors);
+            seats.push(seat);
             let runtime = runtime()?;
             let body = move || runtime.block_on(run.work(outlet));
-            threads.push(
-                std::thread::Builder::new()
-                    .name(format!("worker-{index}"))
-                    .spawn(body)?,
-            );
+            let thread = std::thread::Builder::new().name(format!("worker-{index}"));
+            threads.push(thread.spawn(body)?);
         }
+        let draining = crew.draining;
         let listen = Listen {
             seats,
             shared: Arc::clone(&shared),
@@ -276,7 +295,7 @@ struct Run {
 const SWEEP: Duration = Duration::from_secs(10);
 
 impl Run {
-    async fn work(self, mut outlet: mpsc::UnboundedReceiver<std::net::TcpStream>) {
+    async fn work(self, mut outlet: Outlet) {
         let tasks = TaskTracker::new();
         for pool in &self.worker.pools {
             tasks.spawn(Arc::clone(pool).prewarm());

@@ -133,7 +133,7 @@ impl Exchange {
         self.note(|record| {
             record.endpoint = inbound.endpoint.name();
             record.model = inbound.facts.model.as_ref().map(|field| field.name.clone());
-            record.session = inbound.facts.session.clone();
+            record.session.clone_from(&inbound.facts.session);
             record.stream = inbound.facts.stream;
             record.request_bytes = u64::try_from(inbound.body.len()).unwrap_or(u64::MAX);
             if body_bytes > 0 {
@@ -254,21 +254,27 @@ impl Drop for Exchange {
 }
 
 fn take_over(record: &mut RequestRecord, seen: Seen) {
-    match seen.stream {
-        Some(facts) => {
-            record.events = facts.events;
-            record.usage = facts.usage;
-            record.response_model = facts.model;
-            record.stop_reason = facts.stop_reason;
-            record.error_type = facts.error_type.or(record.error_type.take());
-        }
-        None => {
-            record.usage = seen.message.usage;
-            record.response_model = seen.message.model;
-            record.stop_reason = seen.message.stop_reason;
-            record.error_type = seen.message.error_type.or(record.error_type.take());
-        }
-    }
+    let (usage, model, stop_reason, error_type) = if let Some(facts) = seen.stream {
+        record.events = facts.events;
+        (
+            facts.usage,
+            facts.model,
+            facts.stop_reason,
+            facts.error_type,
+        )
+    } else {
+        let message = seen.message;
+        (
+            message.usage,
+            message.model,
+            message.stop_reason,
+            message.error_type,
+        )
+    };
+    record.usage = usage;
+    record.response_model = model;
+    record.stop_reason = stop_reason;
+    record.error_type = error_type.or(record.error_type.take());
 }
 
 /// Names what went wrong where nothing said so.

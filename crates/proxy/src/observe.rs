@@ -42,7 +42,7 @@ pub(crate) struct Observer(Decoder);
 /// The content encodings that Claude Code offers: `gzip, deflate, br, zstd`.
 enum Decoder {
     Nothing,
-    Plain(Reader),
+    Plain(Box<Reader>),
     Gzip(Box<flate2::write::MultiGzDecoder<Reader>>),
     Deflate(Box<flate2::write::ZlibDecoder<Reader>>),
     Brotli(Box<brotli_decompressor::DecompressorWriter<Reader>>),
@@ -150,7 +150,7 @@ impl Observer {
             .get(header::CONTENT_ENCODING)
             .map(http::HeaderValue::as_bytes);
         Self(match encoding.map(<[u8]>::trim_ascii) {
-            None | Some(b"identity") => Decoder::Plain(reader),
+            None | Some(b"identity") => Decoder::Plain(Box::new(reader)),
             Some(b"gzip" | b"x-gzip") => {
                 Decoder::Gzip(Box::new(flate2::write::MultiGzDecoder::new(reader)))
             }
@@ -211,7 +211,7 @@ impl Observer {
                     ..Seen::default()
                 });
             }
-            Decoder::Plain(reader) => Some(reader),
+            Decoder::Plain(reader) => Some(*reader),
             Decoder::Gzip(decoder) => decoder.finish().ok(),
             Decoder::Deflate(decoder) => decoder.finish().ok(),
             Decoder::Brotli(decoder) => decoder.into_inner().ok(),
@@ -298,7 +298,7 @@ mod tests {
         }
         let mut long = observer("application/json", None);
         for _ in 0..40 {
-            long.chunk(&[b' '; 64 * 1024]);
+            long.chunk(&vec![b' '; 64 * 1024]);
         }
         assert_eq!(long.end().unwrap().observation(), Observation::Unreadable);
     }

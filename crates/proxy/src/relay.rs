@@ -105,9 +105,10 @@ impl Pass<'_> {
         let candidate = choose(self.snapshot, admission, &inbound)?;
         exchange.note(|record| record.target = Some(candidate.target.id.clone()));
         let bounds = Bounds {
-            first_byte: match inbound.facts.stream {
-                true => timeouts.stream_first_byte,
-                false => timeouts.first_byte,
+            first_byte: if inbound.facts.stream {
+                timeouts.stream_first_byte
+            } else {
+                timeouts.first_byte
             },
             passthrough_bytes: limits.max_passthrough_bytes,
         };

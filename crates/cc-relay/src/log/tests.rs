@@ -1,3 +1,5 @@
+//! What a line says, and that none is lost unseen.
+
 use std::fs;
 use std::time::Duration;
 

@@ -106,6 +106,25 @@ async fn when_streams_run_out_a_further_connection_is_opened() {
 }
 
 #[tokio::test]
+async fn a_finished_stream_makes_room_for_the_next() {
+    let sim = builder()
+        .tls(true)
+        .max_concurrent_streams(4)
+        .start()
+        .await
+        .unwrap();
+    let relay = Relay::start(&sim, "", "");
+    for stream in [true, false].repeat(20) {
+        assert_eq!(relay.send(&turn(stream)).await.end, End::Whole);
+    }
+    assert!(
+        sim.stats().connections_opened <= 2,
+        "one a worker: {:?}",
+        sim.stats()
+    );
+}
+
+#[tokio::test]
 async fn http2_breaks_are_breaks_too() {
     let sim = builder().tls(true).start().await.unwrap();
     let relay = Relay::start(&sim, "", "");

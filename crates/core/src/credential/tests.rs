@@ -1,3 +1,5 @@
+//! Every combination of policy, headers and upstream, against the rules written a second time.
+
 use super::*;
 
 const RELAY: &str = "relay-key-0123456789";

@@ -1,3 +1,5 @@
+//! The scan against `serde_json`, which must agree on whatever it accepts.
+
 use proptest::prelude::*;
 
 use super::*;

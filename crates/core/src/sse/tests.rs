@@ -1,3 +1,5 @@
+//! The stream reader must see the same facts however the stream is cut.
+
 use proptest::prelude::*;
 
 use super::*;
