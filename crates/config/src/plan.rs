@@ -61,7 +61,7 @@ pub struct ServerPlan {
     pub stream_first_byte_timeout: Duration,
     /// How long a stream may stay silent between bytes. Default 120 s.
     pub stream_gap_timeout: Duration,
-    /// How long a client may take to send its body. Default 60 s.
+    /// How long a client may be silent within its body. Default 60 s.
     pub body_read_timeout: Duration,
     /// How long running requests may take to finish on shutdown. Default 30 s.
     pub drain_timeout: Duration,
@@ -241,7 +241,7 @@ pub struct LoggingPlan {
     pub format: LogFormat,
     /// A file written besides standard error.
     pub file: Option<FilePlan>,
-    /// What is added at level debug.
+    /// What is added to each request's line.
     pub debug_options: DebugPlan,
 }
 
@@ -306,7 +306,7 @@ pub struct FilePlan {
     pub keep: usize,
 }
 
-/// What is added to the log at level debug. All off by default.
+/// What is added to each request's line. All off by default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DebugPlan {
     /// Header names and values, credentials masked.

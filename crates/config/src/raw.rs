@@ -59,7 +59,7 @@ pub(crate) struct Server {
     /// Milliseconds a stream may stay silent between bytes. Default 120000.
     #[schemars(range(min = 1, max = 86_400_000))]
     pub(crate) stream_gap_timeout_ms: Option<u64>,
-    /// Milliseconds a client may take to send its body. Default 60000.
+    /// Milliseconds of silence allowed within a request's body. Default 60000.
     #[schemars(range(min = 1, max = 86_400_000))]
     pub(crate) body_read_timeout_ms: Option<u64>,
     /// Milliseconds running requests may take to finish on shutdown. Default 30000.

@@ -24,6 +24,9 @@ pub enum RelayError {
     /// The body did not come in time.
     #[error("request body stalled")]
     BodyStalled,
+    /// The client left before its body was whole. Nobody is left to read the answer.
+    #[error("client left within its body")]
+    ClientLeft,
     /// The body cannot be routed: it is no JSON object, or names no model.
     #[error("request body names no model")]
     NoModel,
@@ -122,7 +125,7 @@ impl RelayError {
         match self {
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "request_too_large"),
             Self::BodyStalled => (StatusCode::REQUEST_TIMEOUT, "invalid_request_error"),
-            Self::NoModel => (StatusCode::BAD_REQUEST, "invalid_request_error"),
+            Self::ClientLeft | Self::NoModel => (StatusCode::BAD_REQUEST, "invalid_request_error"),
             Self::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "authentication_error"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found_error"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error"),
@@ -139,6 +142,7 @@ impl RelayError {
                 format!("Request exceeds the maximum allowed size of {limit_bytes} bytes").into()
             }
             Self::BodyStalled => "cc-relay: the request body did not arrive in time".into(),
+            Self::ClientLeft => "cc-relay: the request body broke off".into(),
             Self::NoModel => {
                 "cc-relay: the body must be a JSON object with a string `model`".into()
             }
@@ -161,11 +165,17 @@ impl RelayError {
         }
     }
 
+    /// Tells whether the client may still be busy sending a body when this is its answer.
+    pub const fn wants_discard(&self) -> bool {
+        !matches!(self, Self::BodyStalled | Self::ClientLeft)
+    }
+
     /// Returns the low-cardinality name for logs and metrics.
     pub const fn error_type(&self) -> &'static str {
         match self {
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::BodyStalled => "body_stalled",
+            Self::ClientLeft => "client_gone",
             Self::NoModel => "no_model",
             Self::Unauthenticated(_) => "auth",
             Self::NotFound | Self::MethodNotAllowed => "not_found",
@@ -224,6 +234,7 @@ mod tests {
                 "request_too_large",
             ),
             (RelayError::BodyStalled, 408, "invalid_request_error"),
+            (RelayError::ClientLeft, 400, "invalid_request_error"),
             (RelayError::NoModel, 400, "invalid_request_error"),
             (
                 RelayError::Unauthenticated(Unauthenticated::Wrong),

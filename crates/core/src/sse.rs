@@ -151,12 +151,23 @@ impl StreamReader {
             "event: ".len() + NAME_LIMIT_BYTES
         };
         if self.line.len().saturating_add(bytes.len()) > limit {
-            self.data_overflowed |= reads;
-            self.skipping = true;
-            self.line.clear();
+            self.skip_line(bytes);
             return;
         }
         self.line.extend_from_slice(bytes);
+    }
+
+    /// Gives up on a line that is too long to be kept, but for what it is.
+    fn skip_line(&mut self, bytes: &[u8]) {
+        let start: Vec<u8> = self.line.iter().chain(bytes).take(6).copied().collect();
+        if start.starts_with(b"event:") {
+            // No name that is told apart is this long.
+            self.kind = Some(EventKind::Other);
+        } else if start.starts_with(b"data:") {
+            self.data_overflowed |= self.kind.is_some_and(EventKind::is_read);
+        }
+        self.skipping = true;
+        self.line.clear();
     }
 
     fn end_line(&mut self, rest: &[u8]) {

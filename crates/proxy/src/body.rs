@@ -1,13 +1,17 @@
 //! The bodies that travel: to the upstream, and back to the client.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::emit::Emit;
+use crate::gap::Gap;
 
 /// What goes wrong with a body on its way: the connection that carries it is then aborted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -15,8 +19,8 @@ pub(crate) enum Cut {
     /// The upstream's answer broke off, or ended without saying so.
     #[error("the upstream's answer broke off")]
     Broken,
-    /// The upstream fell silent.
-    #[error("the upstream fell silent")]
+    /// The sender fell silent.
+    #[error("silent for too long")]
     Stalled,
     /// The client's body broke off.
     #[error("the client's body broke off")]
@@ -40,31 +44,54 @@ pub(crate) enum RequestBody {
 pub(crate) struct Through {
     body: Incoming,
     left: u64,
+    /// Bytes that have passed, for whoever waits for the answer.
+    passed: Arc<AtomicU64>,
+    gap: Gap,
 }
 
 impl RequestBody {
-    /// Lets a body stream through, up to a limit in bytes.
-    pub(crate) fn through(body: Incoming, limit: u64) -> Self {
-        Self::Through(Box::new(Through { body, left: limit }))
+    /// Lets a body stream through, up to a limit in bytes, with at most `patience` between two
+    /// reads. Returns it, and the count of the bytes that have passed.
+    pub(crate) fn through(
+        body: Incoming,
+        limit: u64,
+        patience: Duration,
+    ) -> (Self, Arc<AtomicU64>) {
+        let passed = Arc::new(AtomicU64::new(0));
+        let gap = Gap::new(patience);
+        let through = Through {
+            body,
+            left: limit,
+            passed: Arc::clone(&passed),
+            gap,
+        };
+        (Self::Through(Box::new(through)), passed)
     }
 }
 
 impl Through {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        Pin::new(&mut self.body).poll_frame(cx).map(|next| {
-            let Ok(frame) = next? else {
-                return Some(Err(Cut::Client));
+        let Poll::Ready(next) = Pin::new(&mut self.body).poll_frame(cx) else {
+            let stalled = self.gap.poll_exceeded(cx);
+            return if stalled {
+                Poll::Ready(Some(Err(Cut::Stalled)))
+            } else {
+                Poll::Pending
             };
-            let length = frame.data_ref().map_or(0, Bytes::len);
-            match self
-                .left
-                .checked_sub(u64::try_from(length).unwrap_or(u64::MAX))
-            {
-                Some(rest) => self.left = rest,
-                None => return Some(Err(Cut::TooLong)),
-            }
-            Some(Ok(frame))
-        })
+        };
+        self.gap.touch();
+        let frame = match next {
+            None => return Poll::Ready(None),
+            Some(Err(_)) => return Poll::Ready(Some(Err(Cut::Client))),
+            Some(Ok(frame)) => frame,
+        };
+        let length = u64::try_from(frame.data_ref().map_or(0, Bytes::len)).unwrap_or(u64::MAX);
+        let Some(left) = self.left.checked_sub(length) else {
+            return Poll::Ready(Some(Err(Cut::TooLong)));
+        };
+        self.left = left;
+        self.passed.fetch_add(length, Ordering::Relaxed);
+        Poll::Ready(Some(Ok(frame)))
     }
 }
 

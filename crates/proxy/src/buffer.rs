@@ -23,6 +23,9 @@ const DISCARD_BYTES: u64 = 256 * 1024 * 1024;
 /// Longest time spent on that.
 const DISCARD_TIME: Duration = Duration::from_secs(30);
 
+/// Longest wait for more of it: a client that sends nothing is not busy sending.
+const DISCARD_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Smallest buffer worth keeping: the allocator makes smaller ones in no time, while a large one
 /// costs a page fault for each 4 KB.
 const KEEP_FROM_BYTES: usize = 64 * 1024;
@@ -113,8 +116,7 @@ async fn next(body: &mut Incoming, patience: Duration) -> Result<Option<Bytes>, 
         let frame = timeout(patience, body.frame()).await;
         match frame.map_err(|_| RelayError::BodyStalled)? {
             None => return Ok(None),
-            // The client is gone or talks nonsense: nobody is left to read the answer.
-            Some(Err(_)) => return Err(RelayError::BodyStalled),
+            Some(Err(_)) => return Err(RelayError::ClientLeft),
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {
                     return Ok(Some(data));
@@ -128,7 +130,7 @@ async fn next(body: &mut Incoming, patience: Duration) -> Result<Option<Bytes>, 
 pub(crate) async fn discard(mut body: Incoming) {
     let read_off = async {
         let mut left = DISCARD_BYTES;
-        while let Some(Ok(frame)) = body.frame().await {
+        while let Ok(Some(Ok(frame))) = timeout(DISCARD_PATIENCE, body.frame()).await {
             let length = frame.data_ref().map_or(0, Bytes::len);
             match left.checked_sub(u64::try_from(length).unwrap_or(u64::MAX)) {
                 Some(rest) => left = rest,

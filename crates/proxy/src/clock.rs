@@ -59,8 +59,8 @@ mod tests {
     #[test]
     fn names_sort_by_time_and_differ() {
         let ids = RequestIds::new();
-        let early = ids.next(Duration::from_secs(1_763_836_800));
-        let twin = ids.next(Duration::from_secs(1_763_836_800));
+        let early = ids.next(Duration::from_millis(1_763_836_799_999));
+        let twin = ids.next(Duration::from_millis(1_763_836_799_999));
         let late = ids.next(Duration::from_millis(1_763_836_800_001));
         assert_eq!(early.len(), 30);
         assert!(early < late && twin < late && early != twin);

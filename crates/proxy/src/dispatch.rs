@@ -1,10 +1,11 @@
 //! Sends a request to the chosen target and waits for the head of its answer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
-use http::{Request, Uri};
+use http::{Request, StatusCode, Uri};
 use relay_core::error::RelayError;
 use relay_core::provider::Encoded;
 use tokio::time::timeout;
@@ -21,11 +22,12 @@ pub(crate) struct Bounds {
     pub(crate) passthrough_bytes: u64,
 }
 
-/// Sends, and waits for the head of the answer.
+/// Sends, and waits for the head of the answer. `uploaded` counts a body that streams through.
 pub(crate) async fn dispatch(
     pool: &Arc<Pool>,
     encoded: Encoded,
     body: RequestBody,
+    uploaded: Option<Arc<AtomicU64>>,
     bounds: Bounds,
 ) -> Result<Sent, RelayError> {
     let path = PathAndQuery::try_from(encoded.path_and_query.as_ref())
@@ -34,23 +36,43 @@ pub(crate) async fn dispatch(
     *request.method_mut() = encoded.method;
     *request.uri_mut() = Uri::from(path);
     *request.headers_mut() = encoded.headers;
-    let answer = timeout(bounds.first_byte, pool.send(request)).await;
-    let failed = match answer {
-        Ok(Ok(sent)) => return Ok(sent),
-        Ok(Err(failed)) => failed,
-        Err(_) => {
+    let mut answer = std::pin::pin!(pool.send(request));
+    let mut seen = 0;
+    let failed = loop {
+        match timeout(bounds.first_byte, answer.as_mut()).await {
+            Ok(Ok(sent)) => return refuse_upgrade(sent),
+            Ok(Err(failed)) => break failed,
+            Err(_) => {}
+        }
+        // An upload may take longer than an answer; what counts is that it goes on.
+        let uploaded = uploaded
+            .as_ref()
+            .map_or(0, |bytes| bytes.load(Ordering::Relaxed));
+        if uploaded == seen {
             return Err(RelayError::UpstreamTimeout {
                 waited: bounds.first_byte,
             });
         }
+        seen = uploaded;
     };
     Err(match failed {
         SendError::Body(Cut::TooLong) => RelayError::BodyTooLarge {
             limit_bytes: bounds.passthrough_bytes,
         },
-        SendError::Body(_) => RelayError::BodyStalled,
+        SendError::Body(Cut::Stalled) => RelayError::BodyStalled,
+        SendError::Body(Cut::Client | Cut::Broken) => RelayError::ClientLeft,
         SendError::Connect(_) | SendError::Broken(_) => {
             RelayError::Unreachable(failed.to_string().into())
         }
     })
+}
+
+/// Nobody asked for another protocol: the upgrade header stays behind.
+fn refuse_upgrade(sent: Sent) -> Result<Sent, RelayError> {
+    if sent.response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(RelayError::Unreachable(
+            "it switched protocols unasked".into(),
+        ));
+    }
+    Ok(sent)
 }

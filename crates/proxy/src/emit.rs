@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode, Version, header};
@@ -19,11 +19,10 @@ use hyper::body::Incoming;
 use relay_core::headers;
 use relay_core::record::Outcome;
 use relay_core::request::Endpoint;
-use tokio::time::{Sleep, sleep_until};
 
 use crate::body::{Cut, ResponseBody};
-use crate::clock;
 use crate::finish::Exchange;
+use crate::gap::Gap;
 use crate::observe::{Observer, is_event_stream};
 use crate::pool::{Lease, Sent};
 
@@ -66,26 +65,26 @@ pub(crate) fn emit(
         headers::forbid_buffering(&mut head.headers);
     }
     head.version = Version::HTTP_11;
-    if body.is_end_stream() {
+    let must_say_its_end = is_turn && is_stream;
+    if must_say_its_end {
+        // An announced length would end the answer whatever it says; only the stream itself may.
+        head.headers.remove(header::CONTENT_LENGTH);
+    } else if body.is_end_stream() {
         lease.finish();
         exchange.finish(Outcome::Complete, None);
         return Response::from_parts(head, ResponseBody::Own(Bytes::new()));
     }
     let emit = Emit {
-        left: body.size_hint().exact(),
+        left: body.size_hint().exact().filter(|_| !must_say_its_end),
         upstream: body,
         going: Some(Going {
             lease,
             exchange,
             observer: Observer::of(&head.headers),
         }),
-        must_say_its_end: is_turn && is_stream,
+        must_say_its_end,
         must_be_readable: is_turn && !is_stream && !is_framed,
-        gap: Gap {
-            limit: gap,
-            last: clock::now(),
-            timer: None,
-        },
+        gap: Gap::new(gap),
         unflushed: false,
         breaking: None,
         reset: Arc::clone(reset),
@@ -122,7 +121,11 @@ struct Going {
 
 impl Emit {
     pub(crate) fn size_hint(&self) -> SizeHint {
-        self.upstream.size_hint()
+        if self.must_say_its_end {
+            SizeHint::default()
+        } else {
+            self.upstream.size_hint()
+        }
     }
 
     pub(crate) fn poll_frame(
@@ -139,6 +142,9 @@ impl Emit {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {
                     self.pass(data);
+                } else if let Err(cut) = self.finish() {
+                    // Trailers are the last frame: the connection will not ask for another.
+                    return self.break_off(cut, cx);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -160,13 +166,13 @@ impl Emit {
     /// Notes a piece that goes out now.
     fn pass(&mut self, data: &Bytes) {
         self.unflushed = true;
-        self.gap.last = clock::now();
+        self.gap.touch();
         let Some(going) = &mut self.going else { return };
         going.observer.chunk(data);
         going.exchange.passed(data);
         let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
         self.left = self.left.map(|left| left.saturating_sub(length));
-        if self.left == Some(0) && !self.must_say_its_end {
+        if self.left == Some(0) {
             // The connection will not ask again: with its last announced byte the answer is over.
             // An answer of announced length is whole then, so this cannot fail.
             self.breaking = self.finish().err();
@@ -251,33 +257,6 @@ impl Drop for Emit {
             // The client went away: the lease closes the upstream's stream.
             drop(lease);
             exchange.abandon(observer.end());
-        }
-    }
-}
-
-/// Watches for silence. The timer is set anew only when it goes off, not with each piece.
-#[derive(Debug)]
-struct Gap {
-    limit: Duration,
-    last: Instant,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl Gap {
-    fn poll_exceeded(&mut self, cx: &mut Context<'_>) -> bool {
-        let limit = self.limit;
-        loop {
-            let due = self.last.checked_add(limit).unwrap_or(self.last);
-            let timer = self
-                .timer
-                .get_or_insert_with(|| Box::pin(sleep_until(due.into())));
-            if timer.as_mut().poll(cx).is_pending() {
-                return false;
-            }
-            if clock::now() >= due {
-                return true;
-            }
-            timer.as_mut().reset(due.into());
         }
     }
 }

@@ -202,6 +202,9 @@ impl Exchange {
 
     /// Ends with an answer of the relay's own.
     pub(crate) fn refuse(mut self, error: &RelayError) {
+        if *error == RelayError::ClientLeft {
+            return self.abandon(None);
+        }
         self.note(|record| {
             record.status = Some(error.wire().status.as_u16());
             record.error_type = Some(error.error_type().into());

@@ -14,6 +14,7 @@ mod connect;
 mod dispatch;
 mod emit;
 mod finish;
+mod gap;
 mod local;
 mod observe;
 mod pool;

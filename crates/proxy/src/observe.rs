@@ -119,6 +119,15 @@ impl Write for Reader {
     }
 }
 
+/// The window that every decoder must offer, and no encoder should exceed: 8 MiB (RFC 8878 §3.1.1.1.2).
+const ZSTD_WINDOW_LOG: u32 = 23;
+
+fn zstd_decoder(reader: Reader) -> Option<Box<zstd::stream::write::Decoder<'static, Reader>>> {
+    let mut decoder = zstd::stream::write::Decoder::new(reader).ok()?;
+    decoder.window_log_max(ZSTD_WINDOW_LOG).ok()?;
+    Some(Box::new(decoder))
+}
+
 /// Tells whether a response is an event stream.
 pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
     has_content_type(headers, b"text/event-stream")
@@ -159,10 +168,7 @@ impl Observer {
                 reader,
                 8 * 1024,
             ))),
-            Some(b"zstd") => match zstd::stream::write::Decoder::new(reader) {
-                Ok(decoder) => Decoder::Zstd(Box::new(decoder)),
-                Err(_) => Decoder::Failed { stream },
-            },
+            Some(b"zstd") => zstd_decoder(reader).map_or(Decoder::Failed { stream }, Decoder::Zstd),
             Some(_) => Decoder::Failed { stream },
         })
     }

@@ -5,6 +5,7 @@
 //! emitted. An error at any stage becomes the relay's own answer, and nothing else is sent instead.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use http::{HeaderValue, Request, Response, header, request};
 use http_body::Body as _;
@@ -51,7 +52,7 @@ pub(crate) async fn relay(
     let mut response = match pass.attempt(route, head, &mut body, &mut exchange).await {
         Ok((sent, endpoint)) => emit(sent, exchange, endpoint, snapshot.timeouts.gap, reset),
         Err(error) => {
-            if let Some(body) = body.filter(|_| !waits_to_send) {
+            if let Some(body) = body.filter(|_| !waits_to_send && error.wants_discard()) {
                 Box::pin(discard(body)).await;
             }
             let response = local::refusal(&error, exchange.request_id());
@@ -118,13 +119,21 @@ impl Pass<'_> {
             .provider
             .encode(inbound, &candidate.credential)?;
         self.measure(body.as_ref())?;
-        let out = match body.take() {
-            Some(body) => RequestBody::through(body, limits.max_passthrough_bytes),
-            None => RequestBody::Whole(std::mem::take(&mut encoded.body)),
+        let (out, uploaded) = match body.take() {
+            Some(body) => {
+                let (out, uploaded) =
+                    RequestBody::through(body, limits.max_passthrough_bytes, timeouts.body_read);
+                (out, Some(uploaded))
+            }
+            None => (RequestBody::Whole(std::mem::take(&mut encoded.body)), None),
         };
         exchange.sending();
         let pool = self.worker.pool(candidate.index)?;
-        let sent = dispatch(pool, encoded, out, bounds).await?;
+        let sent = dispatch(pool, encoded, out, uploaded.clone(), bounds).await;
+        if let Some(bytes) = uploaded {
+            exchange.note(|record| record.request_bytes = bytes.load(Ordering::Relaxed));
+        }
+        let sent = sent?;
         exchange.answered(&sent);
         self.worker.buffers.give_back(buffered);
         Ok(sent)

@@ -158,6 +158,11 @@ async fn serve_http<S>(
 {
     let io = TokioIo::new(stream);
     let ended = if speaks_http2 {
+        // A break resets its own stream there, and leaves the connection alone.
+        let client = Client {
+            reset: Arc::default(),
+            ..client
+        };
         let mut builder = http2::Builder::new(Tracked(tasks));
         builder
             .timer(TokioTimer::new())

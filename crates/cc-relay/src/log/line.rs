@@ -18,7 +18,10 @@ use serde::ser::{SerializeMap as _, Serializer};
 /// own.
 pub(super) fn level(record: &RequestRecord) -> LogLevel {
     let server_fault = record.status.is_some_and(|status| status >= 500);
-    let broken = matches!(record.outcome, Outcome::StreamCut | Outcome::Stalled);
+    let broken = matches!(
+        record.outcome,
+        Outcome::StreamCut | Outcome::Stalled | Outcome::ErrorEvent
+    );
     if server_fault || broken {
         LogLevel::Error
     } else {

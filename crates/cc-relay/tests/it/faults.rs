@@ -267,3 +267,82 @@ async fn a_slow_reader_holds_the_upstream_back() {
     assert_eq!(answer.end, End::Whole);
     assert!(answer.body.len() > 64_000_000);
 }
+
+/// An upstream that answers every request with these bytes and closes.
+async fn raw_upstream(answer: &'static str) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::task::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::task::spawn(async move {
+                let mut seen = Vec::new();
+                while !seen.ends_with(b"}") {
+                    if stream.read_buf(&mut seen).await.unwrap() == 0 {
+                        return;
+                    }
+                }
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                stream.shutdown().await.unwrap();
+            });
+        }
+    });
+    format!(
+        "server: {{listen: '127.0.0.1:0', workers: 1}}\nproviders:\n  - {{name: up, type: anthropic, base_url: 'http://{address}', proxy: none, prewarm: 0}}\n"
+    )
+}
+
+#[tokio::test]
+async fn an_announced_length_ends_no_stream() {
+    let table = [
+        (
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 35\r\n\r\nevent: message_start\ndata: {\"a\":1}\n\n",
+            End::Cut,
+            Outcome::StreamCut,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 0\r\n\r\n",
+            End::Cut,
+            Outcome::StreamCut,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 31\r\n\r\nevent: message_stop\ndata: {}\n\n\n\n",
+            End::Whole,
+            Outcome::Complete,
+        ),
+    ];
+    for (upstream, end, outcome) in table {
+        let relay = Relay::of(&raw_upstream(upstream).await);
+        let answer = relay.send(&turn(true)).await;
+        assert_eq!(answer.end, end, "{upstream}");
+        assert_eq!(
+            relay.records.wait(1).await[0].outcome,
+            outcome,
+            "{upstream}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn trailers_end_an_answer_like_any_other_end() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\ntrailer: x-sum\r\n\r\n2\r\n{}\r\n0\r\nx-sum: 1\r\n\r\n";
+    let relay = Relay::of(&raw_upstream(head).await);
+    let answer = relay.send(&turn(false)).await;
+    assert_eq!((answer.end, answer.text().as_str()), (End::Whole, "{}"));
+    assert_eq!(relay.records.wait(1).await[0].outcome, Outcome::Complete);
+}
+
+#[tokio::test]
+async fn an_answer_without_framing_is_whole_only_if_its_json_is() {
+    for (body, end) in [("{\"a\":[1]}", End::Whole), ("{\"a\":[1", End::Cut)] {
+        let text = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{body}");
+        let relay = Relay::of(&raw_upstream(text.leak()).await);
+        assert_eq!(relay.send(&turn(false)).await.end, end, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_protocol_nobody_asked_for_is_a_502() {
+    let text = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
+    let relay = Relay::of(&raw_upstream(text).await);
+    assert_eq!(relay.send(&turn(false)).await.status, 502);
+}

@@ -103,11 +103,19 @@ async fn five_hundred_streams_at_once_are_whole() {
 #[tokio::test]
 async fn a_body_that_stalls_is_a_408() {
     let sim = sim().await;
-    let relay = Relay::start(&sim, "body_read_timeout_ms: 300", "");
+    let relay = Relay::start(&sim, "body_read_timeout_ms: 1000", "");
+    let head = "POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: k\r\nconnection: close\r\ncontent-length: 100\r\n\r\n{";
+    let answer = relay.send(head).await;
+    assert_eq!(answer.status, 408);
+    let upload = head.replace("/v1/messages", "/v1/files");
+    assert_eq!(relay.send(&upload).await.status, 408);
+    // One that leaves within its body is not told anything.
     let mut client = TcpStream::connect(&relay.address).await.unwrap();
-    client.write_all(b"POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: k\r\nconnection: close\r\ncontent-length: 100\r\n\r\n{").await.unwrap();
-    // The answer does not wait for the body that does not come.
-    client.shutdown().await.unwrap();
-    let (_, _) = read_all(&mut client).await;
-    assert_eq!(sim.stats().requests, 0);
+    client.write_all(head.as_bytes()).await.unwrap();
+    drop(client);
+    let records = relay.records.wait(3).await;
+    assert_eq!(records[2].outcome.name(), "client_gone");
+    sim.wait_for(|stats| stats.streams_open == 0, PATIENCE)
+        .await
+        .unwrap();
 }

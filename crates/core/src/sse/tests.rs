@@ -86,6 +86,14 @@ fn data_beyond_the_limit_is_counted_as_unread_and_not_kept() {
     }
 }
 
+#[test]
+fn a_long_second_name_counts_as_it_does_in_one_piece() {
+    let stream = format!("event: message_stop\nevent: {}\n\n", "x".repeat(60));
+    let pieces: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
+    assert_eq!(read(&pieces), read(&[stream.as_bytes()]));
+    assert!(!read(&pieces).stopped);
+}
+
 proptest! {
     /// Any cutting, and any of the three line ends, gives the same facts.
     #[test]
