@@ -146,7 +146,7 @@ impl StreamReader {
         self.in_event = true;
         let reads = self.kind.is_some_and(EventKind::is_read);
         let limit = if reads {
-            DATA_LIMIT_BYTES
+            DATA_LIMIT_BYTES.saturating_add("data: ".len())
         } else {
             "event: ".len() + NAME_LIMIT_BYTES
         };
@@ -226,6 +226,9 @@ impl StreamReader {
             }
             Some(EventKind::Ping | EventKind::Other) | None => {}
         }
+        // Of an event whose name changed on the way, something may be left.
+        self.data = Vec::new();
+        self.data_overflowed = false;
     }
 
     fn read(&mut self, kind: EventKind) {

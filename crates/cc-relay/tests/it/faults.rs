@@ -248,15 +248,11 @@ async fn a_slow_reader_holds_the_upstream_back() {
     client.write_all(turn(true).as_bytes()).await.unwrap();
     let mut last = 0;
     // The upstream is stuck when its count stands still.
-    loop {
-        sim.wait_for(|stats| stats.events_sent > last, Duration::from_secs(2))
-            .await
-            .ok();
-        let now = sim.stats().events_sent;
-        if now == last {
-            break;
-        }
-        last = now;
+    while let Ok(stats) = sim
+        .wait_for(|stats| stats.events_sent > last, Duration::from_secs(2))
+        .await
+    {
+        last = stats.events_sent;
     }
     assert!(
         last < events,

@@ -4,11 +4,29 @@
 //! TCP. What a client sees and what the upstream got are compared with what a direct connection
 //! gives. Nothing here depends on speed: waits are for states, and bounded.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the upstreams and proxies of a test end with its runtime"
+)]
+#![expect(
+    clippy::string_slice,
+    clippy::similar_names,
+    reason = "a test may panic and be terse"
+)]
+
+#[cfg(test)]
 mod bytes;
+#[cfg(test)]
 mod credentials;
+#[cfg(test)]
 mod drain;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod limits;
+#[cfg(test)]
 mod log;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
 mod upstream;

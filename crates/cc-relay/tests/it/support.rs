@@ -61,7 +61,11 @@ impl Relay {
         let ca = tempfile::NamedTempFile::new().unwrap();
         if let Some(pem) = sim.ca_pem() {
             std::fs::write(ca.path(), pem).unwrap();
-            lines.push_str(&format!("\n    ca_file: {}", ca.path().display()));
+            lines = format!(
+                "{lines}
+    ca_file: {}",
+                ca.path().display()
+            );
         }
         let base = sim.base_url();
         let relay = Self::of(&format!(
