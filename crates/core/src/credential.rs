@@ -103,7 +103,11 @@ pub fn admit(policy: &AuthPolicy, headers: &HeaderMap) -> Result<Admission, Unau
     let own = OwnCredential {
         api_key: is_own(api_key, client_by_key),
         // A scheme other than Bearer is never the relay's: it can only be the client's own.
-        authorization: is_own(bearer.or(authorization), client_by_bearer),
+        // Unless it holds a key of the relay's all the same: that one is accepted nowhere else.
+        authorization: is_own(
+            bearer.or(authorization),
+            client_by_bearer.or(authorization.and_then(|it| policy.find(last_word(it)))),
+        ),
     };
     let client = client_by_key
         .filter(|client| client.takes(CredentialHeader::ApiKey))
@@ -199,6 +203,12 @@ fn only<'a>(
     } else {
         Ok(first)
     }
+}
+
+/// Returns what stands behind the last white space.
+fn last_word(value: &[u8]) -> &[u8] {
+    let mut words = value.rsplit(u8::is_ascii_whitespace);
+    words.next().unwrap_or(value)
 }
 
 /// Returns the token of `Bearer <token>`; the scheme in any case, as RFC 9110 §11.1 wants.

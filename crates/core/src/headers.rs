@@ -9,6 +9,8 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::credential::{OwnCredential, UpstreamCredential, X_API_KEY};
 
+/// Where the SDKs for Foundry say the key once more.
+const API_KEY: HeaderName = HeaderName::from_static("api-key");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
@@ -38,7 +40,7 @@ pub fn for_upstream(mut from: HeaderMap, credential: &UpstreamCredential) -> Hea
         let replaced = *name == header::HOST
             || *name == header::CONTENT_LENGTH
             || *name == header::EXPECT
-            || (*name == X_API_KEY && !own.api_key)
+            || ((*name == X_API_KEY || *name == API_KEY) && !own.api_key)
             || (*name == header::AUTHORIZATION && !own.authorization);
         !replaced && !HOP_BY_HOP.contains(name) && !listed.contains(name)
     };

@@ -55,6 +55,7 @@ pub struct Server {
     shared: Arc<Shared>,
     draining: Arc<AtomicBool>,
     stop: CancellationToken,
+    hurry: CancellationToken,
     abort: CancellationToken,
     threads: Vec<JoinHandle<()>>,
 }
@@ -172,6 +173,7 @@ impl Server {
             shared,
             draining,
             stop,
+            hurry: CancellationToken::new(),
             abort,
             threads,
         })
@@ -187,6 +189,11 @@ impl Server {
         &self.shared.counters
     }
 
+    /// Returns what ends a drain early.
+    pub fn hurry(&self) -> Hurry {
+        Hurry(self.hurry.clone())
+    }
+
     /// Stops: accepts no more, lets running requests finish for as long as `drain` says, then ends
     /// the rest. Returns the number of requests that were cut off.
     pub fn stop(mut self, drain: Duration) -> usize {
@@ -195,6 +202,7 @@ impl Server {
         let deadline = clock::now().checked_add(drain);
         while self.shared.counters.connections.load(Ordering::Relaxed) > 0
             && deadline.is_some_and(|deadline| clock::now() < deadline)
+            && !self.hurry.is_cancelled()
         {
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -206,6 +214,17 @@ impl Server {
             }
         }
         cut_off
+    }
+}
+
+/// Ends a drain early.
+#[derive(Debug, Clone)]
+pub struct Hurry(CancellationToken);
+
+impl Hurry {
+    /// Ends what still runs, now.
+    pub fn now(&self) {
+        self.0.cancel();
     }
 }
 

@@ -78,7 +78,8 @@ pub struct ConnectorOptions {
 pub struct Connector {
     options: ConnectorOptions,
     intercept: Option<Intercept>,
-    tls: OnceLock<Result<Arc<rustls::ClientConfig>, ConnectError>>,
+    /// Once it could be made: a file that is missing for a moment must not be missed for ever.
+    tls: OnceLock<Arc<rustls::ClientConfig>>,
     /// Connects that failed since the last one that worked.
     failures: AtomicU64,
 }
@@ -133,15 +134,16 @@ impl Connector {
 
     /// Loads the certificates, once. It reads files: the first connect does it off the runtime.
     fn tls_config(&self) -> Result<Arc<rustls::ClientConfig>, ConnectError> {
-        let build = || {
-            let alpn: &[&[u8]] = match self.options.http_version {
-                HttpVersion::Auto => &[b"h2", b"http/1.1"],
-                HttpVersion::Http1 => &[b"http/1.1"],
-                HttpVersion::Http2 => &[b"h2"],
-            };
-            tls::client_config(self.options.ca_file.as_deref(), alpn).map(Arc::new)
+        if let Some(config) = self.tls.get() {
+            return Ok(Arc::clone(config));
+        }
+        let alpn: &[&[u8]] = match self.options.http_version {
+            HttpVersion::Auto => &[b"h2", b"http/1.1"],
+            HttpVersion::Http1 => &[b"http/1.1"],
+            HttpVersion::Http2 => &[b"h2"],
         };
-        self.tls.get_or_init(build).clone()
+        let config = tls::client_config(self.options.ca_file.as_deref(), alpn)?;
+        Ok(Arc::clone(self.tls.get_or_init(|| Arc::new(config))))
     }
 
     /// Returns the URL of the origin.

@@ -64,6 +64,7 @@ pub(crate) fn emit(
     if is_stream {
         headers::forbid_buffering(&mut head.headers);
     }
+    let is_http2 = head.version == Version::HTTP_2;
     head.version = Version::HTTP_11;
     let must_say_its_end = is_turn && is_stream;
     if must_say_its_end {
@@ -77,6 +78,8 @@ pub(crate) fn emit(
     let emit = Emit {
         left: body.size_hint().exact().filter(|_| !must_say_its_end),
         upstream: body,
+        is_http2,
+        is_error: !head.status.is_success(),
         going: Some(Going {
             lease,
             exchange,
@@ -94,8 +97,15 @@ pub(crate) fn emit(
 
 /// The body of an answer on its way to the client.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent fact of the answer"
+)]
 pub(crate) struct Emit {
     upstream: Incoming,
+    is_http2: bool,
+    /// The answer is a refusal.
+    is_error: bool,
     /// Present until the end.
     going: Option<Going>,
     /// Bytes that are still to come, where the upstream said how many.
@@ -149,10 +159,13 @@ impl Emit {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(_))) => self.break_off(Cut::Broken, cx),
-            Poll::Ready(None) => match self.finish() {
-                Ok(()) => Poll::Ready(None),
-                Err(cut) => self.break_off(cut, cx),
-            },
+            Poll::Ready(None) => {
+                self.doubt_a_reset();
+                match self.finish() {
+                    Ok(()) => Poll::Ready(None),
+                    Err(cut) => self.break_off(cut, cx),
+                }
+            }
             Poll::Pending => {
                 self.unflushed = false;
                 if self.gap.poll_exceeded(cx) {
@@ -160,6 +173,16 @@ impl Emit {
                 }
                 Poll::Pending
             }
+        }
+    }
+
+    /// hyper reports a stream that was reset without an error as ended. RFC 9113 §8.1 lets an
+    /// upstream do that behind a whole answer whose request it did not care to read, so a refusal
+    /// is believed; any other answer must show that it is whole.
+    fn doubt_a_reset(&mut self) {
+        let was_reset = self.is_http2 && !self.upstream.is_end_stream();
+        if was_reset && !self.is_error && self.left != Some(0) {
+            self.must_be_readable = true;
         }
     }
 

@@ -24,7 +24,7 @@ mod serve;
 mod tls;
 mod worker;
 
-pub use accept::{Server, ServerOptions};
+pub use accept::{Hurry, Server, ServerOptions};
 pub use connect::{ConnectError, Connector, ConnectorOptions, HttpVersion, ProxyChoice};
 pub use finish::{Counters, ExhibitOptions, RecordSink};
 pub use tls::{ServerTlsError, server_config};

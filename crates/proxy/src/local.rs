@@ -1,7 +1,7 @@
 //! The relay's own answers: state, probes, and errors in Anthropic's shape.
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use relay_core::error::RelayError;
 
@@ -38,6 +38,19 @@ fn text(status: StatusCode, content_type: &'static str, text: String) -> Respons
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// Keeps the body off an answer to HEAD: over HTTP/2 nothing else would, and a client takes data
+/// there for an error.
+pub(crate) fn for_method(
+    mut response: Response<ResponseBody>,
+    is_head: bool,
+) -> Response<ResponseBody> {
+    if is_head && let ResponseBody::Own(body) = response.body_mut() {
+        let length = HeaderValue::from(std::mem::take(body).len());
+        response.headers_mut().insert(CONTENT_LENGTH, length);
+    }
     response
 }
 

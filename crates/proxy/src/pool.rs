@@ -45,6 +45,8 @@ struct Open {
     shared: Vec<Arc<Http2>>,
     /// Learned from the first connection.
     is_http2: Option<bool>,
+    /// The last connect that failed, and when: whoever waited for it shares that too.
+    failed: Option<(Instant, ConnectError)>,
 }
 
 impl Pool {
@@ -140,9 +142,14 @@ impl Pool {
         if self.open.lock().is_http2 == Some(false) {
             return self.open_new().await;
         }
+        let arrived = clock::now();
         let _turn = self.opening.lock().await;
-        match self.take_open() {
-            Some(found) => Ok(found),
+        if let Some(found) = self.take_open() {
+            return Ok(found);
+        }
+        let failed = self.open.lock().failed.clone();
+        match failed.filter(|(at, _)| *at >= arrived) {
+            Some((_, error)) => Err(error),
             None => self.open_new().await,
         }
     }
@@ -152,10 +159,12 @@ impl Pool {
         let now = clock::now();
         let limit = self.connector.options().idle_timeout;
         let mut open = self.open.lock();
-        while let Some(connection) = open.idle.pop() {
-            if is_fresh(&connection, now, limit) {
-                return Some(Checkout::Http1(connection));
-            }
+        open.idle
+            .retain(|connection| is_fresh(connection, now, limit));
+        // One whose upstream answered early still takes the upload: nobody else waits for that.
+        let ready = |connection: &Http1| connection.sender.is_ready();
+        if let Some(place) = open.idle.iter().rposition(ready) {
+            return Some(Checkout::Http1(open.idle.remove(place)));
         }
         open.shared.retain(|shared| !shared.sender.is_closed());
         let best = open.shared.iter().max_by_key(|shared| shared.room())?;
@@ -191,7 +200,13 @@ impl Pool {
     }
 
     async fn open_new(self: &Arc<Self>) -> Result<Checkout, ConnectError> {
-        let opened = self.connector.open().await?;
+        let opened = self.connector.open().await;
+        let failed = opened
+            .as_ref()
+            .err()
+            .map(|error| (clock::now(), error.clone()));
+        self.open.lock().failed = failed;
+        let opened = opened?;
         let checkout = if opened.http2 {
             self.start_http2(opened).await.map(|shared| {
                 let lease = Lease::of_stream(&shared);

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use http::{HeaderValue, Request, Response, header, request};
+use http::{HeaderValue, Method, Request, Response, header, request};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use relay_core::credential::Admission;
@@ -37,8 +37,9 @@ pub(crate) async fn relay(
 ) -> Response<ResponseBody> {
     let (head, body) = request.into_parts();
     let route = route(&head.method, &head.uri);
+    let is_head = head.method == Method::HEAD;
     if let Ok(Route::Local(local)) = route {
-        return local::answer(worker, local);
+        return local::for_method(local::answer(worker, local), is_head);
     }
     let mut exchange = worker.begin(&head);
     let id = HeaderValue::from_str(exchange.request_id());
@@ -56,6 +57,7 @@ pub(crate) async fn relay(
                 Box::pin(discard(body)).await;
             }
             let response = local::refusal(&error, exchange.request_id());
+            let response = local::for_method(response, is_head);
             exchange.refuse(&error);
             response
         }

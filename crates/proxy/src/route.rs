@@ -41,7 +41,9 @@ pub(crate) fn route(method: &Method, uri: &Uri) -> Result<Route, RelayError> {
             Err(RelayError::MethodNotAllowed)
         };
     }
-    let path = api_path(path).ok_or(RelayError::NotFound)?;
+    let path = api_path(path)
+        .filter(|path| !climbs(path))
+        .ok_or(RelayError::NotFound)?;
     let endpoint = endpoint(path);
     let fits = match endpoint {
         Endpoint::Messages | Endpoint::CountTokens => *method == Method::POST,
@@ -79,6 +81,19 @@ fn api_path(path: &str) -> Option<&str> {
         path = rest;
     }
     Some(path)
+}
+
+/// Tells whether a path has segments that lead up, in any spelling that an upstream may decode: with
+/// the relay's key nobody may leave the prefix that is configured for it.
+fn climbs(path: &str) -> bool {
+    if !path.contains('.') && !path.contains('%') {
+        return false;
+    }
+    let plain = path.to_ascii_lowercase().replace("%2e", ".");
+    let plain = plain.replace("%2f", "/").replace("%5c", "/");
+    plain
+        .split(['/', '\\'])
+        .any(|segment| matches!(segment, "." | ".."))
 }
 
 fn endpoint(path: &str) -> Endpoint {

@@ -42,12 +42,16 @@ pub(crate) fn client_config(
         let shown = file.display();
         let certificates = CertificateDer::pem_file_iter(file)
             .map_err(|error| failed(format!("ca_file {shown}: {error}")))?;
+        let before = roots.len();
         for certificate in certificates {
             let certificate =
                 certificate.map_err(|error| failed(format!("ca_file {shown}: {error}")))?;
             roots
                 .add(certificate)
                 .map_err(|error| failed(format!("ca_file {shown}: {error}")))?;
+        }
+        if roots.len() == before {
+            return Err(failed(format!("ca_file {shown}: no certificate in it")));
         }
     }
     if roots.is_empty() {

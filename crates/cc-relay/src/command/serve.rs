@@ -1,6 +1,7 @@
 //! `serve`: runs the relay until it is told to stop.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use relay_config::{KeyPlan, Plan, ProviderPlan};
 use relay_proxy::Server;
@@ -33,36 +34,45 @@ pub fn run(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Failure
             .note(&format!("the relay's own events are not logged: {error}"));
     }
     say_hello(context, &plan, &server);
-    let stopped = super::block_on(until_told_to_stop())?;
-    stopped.map_err(|error| {
-        Failure::new(
-            Exit::Failed,
-            "signals",
-            format!("cannot wait for signals: {error}"),
-        )
-    })?;
     let drain = plan.server.drain_timeout;
-    info!(drain_s = drain.as_secs(), "relay.stop");
-    let cut_off = server.stop(drain);
+    let cut_off = super::block_on(run_until_stopped(server, drain))?.map_err(|error| {
+        let message = format!("cannot wait for signals: {error}");
+        Failure::new(Exit::Failed, "signals", message)
+    })?;
     if cut_off > 0 {
         warn!(
             requests = cut_off,
-            "cut off: still running at the end of server.drain_timeout_ms"
+            "cut off: still running at the end of the drain"
         );
     }
     log.close();
     Ok(Exit::Done)
 }
 
-/// Waits for SIGTERM or SIGINT. A second one ends the process at once, as the default does.
-async fn until_told_to_stop() -> std::io::Result<()> {
+/// Waits for SIGTERM or SIGINT, then for what runs to finish. A second signal ends that wait.
+/// Returns the number of requests that were cut off.
+async fn run_until_stopped(server: Server, drain: Duration) -> std::io::Result<usize> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    Ok(())
+    info!(drain_s = drain.as_secs(), "relay.stop");
+    let hurry = server.hurry();
+    let mut stopping = tokio::task::spawn_blocking(move || server.stop(drain));
+    let stopped = tokio::select! {
+        stopped = &mut stopping => stopped,
+        _ = terminate.recv() => {
+            hurry.now();
+            stopping.await
+        }
+        _ = interrupt.recv() => {
+            hurry.now();
+            stopping.await
+        }
+    };
+    stopped.map_err(std::io::Error::other)
 }
 
 fn say_hello(context: &Context, plan: &Plan, server: &Server) {

@@ -70,3 +70,21 @@ async fn an_idle_connection_does_not_hold_the_stop_up() {
     let stopped = timeout(PATIENCE, spawn_blocking(move || server.stop(PATIENCE * 4))).await;
     assert_eq!(stopped.expect("at once").unwrap(), 0);
 }
+
+#[tokio::test]
+async fn a_drain_can_be_hurried() {
+    let sim = sim().await;
+    let mut relay = Relay::start(&sim, "", "");
+    sim.push(Script::text("x").fault(Fault::StallAfterEvents(3)));
+    let mut client = TcpStream::connect(&relay.address).await.unwrap();
+    client.write_all(turn(true).as_bytes()).await.unwrap();
+    sim.wait_for(|stats| stats.events_sent >= 3, PATIENCE)
+        .await
+        .unwrap();
+    let server = relay.take_server();
+    let hurry = server.hurry();
+    let stopping = spawn_blocking(move || server.stop(PATIENCE * 100));
+    hurry.now();
+    assert_eq!(timeout(PATIENCE, stopping).await.unwrap().unwrap(), 1);
+    assert_eq!(relay.records.wait(1).await.len(), 1);
+}

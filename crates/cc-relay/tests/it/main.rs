@@ -21,6 +21,8 @@ mod credentials;
 #[cfg(test)]
 mod drain;
 #[cfg(test)]
+mod edges;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod limits;

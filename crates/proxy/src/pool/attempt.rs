@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use http::{Request, Response, Uri, header};
+use http::{Method, Request, Response, Uri, header};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use relay_core::record::ConnectionFacts;
 
@@ -76,6 +77,11 @@ impl Attempt {
     }
 }
 
+/// Tells whether a server may insist on `content-length: 0` where there is no body: RFC 9110 §8.6.
+fn expects_a_body(method: &Method) -> bool {
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
+}
+
 /// Copies a request whose body is one shared buffer. A body that streams through cannot be copied.
 fn replay(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
     let RequestBody::Whole(bytes) = request.body() else {
@@ -116,6 +122,10 @@ impl Pool {
         let authority = self.connector.options().authority.as_str();
         if let Ok(host) = http::HeaderValue::from_str(authority) {
             request.headers_mut().insert(header::HOST, host);
+        }
+        if request.body().is_end_stream() && expects_a_body(request.method()) {
+            let none = http::HeaderValue::from_static("0");
+            request.headers_mut().insert(header::CONTENT_LENGTH, none);
         }
         let facts = connection.facts.clone();
         let answer = connection.sender.try_send_request(request);
