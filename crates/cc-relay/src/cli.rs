@@ -324,7 +324,7 @@ Examples:
   cc-relay demo                  see it work, without an account
   cc-relay doctor                find out what is wrong
 
-Every flag has a twin in the environment: --listen is CC_RELAY_LISTEN.
+Most flags have a twin in the environment: --listen is CC_RELAY_LISTEN.
 Exit codes: 0 done, 1 failed, 2 usage, 3 degraded, 4 no provider, 69 relay not reachable,
 73 cannot write, 75 try later, 78 configuration not valid.";
 

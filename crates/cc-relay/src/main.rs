@@ -5,7 +5,7 @@
 
 /// The allocator of the whole process: the relay's many short-lived buffers free fast with it.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> std::process::ExitCode {
     cc_relay::run()
