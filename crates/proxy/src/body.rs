@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
 use hyper::body::Incoming;
 
 use crate::emit::Emit;
@@ -34,7 +35,7 @@ pub(crate) enum Cut {
 #[derive(Debug)]
 pub(crate) enum RequestBody {
     /// Read whole beforehand: one buffer, shared and never copied.
-    Whole(Bytes),
+    Whole(Full<Bytes>),
     /// Streams through. Boxed, since a connection keeps room for many requests at once.
     Through(Box<Through>),
 }
@@ -104,24 +105,23 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         match self.get_mut() {
-            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Whole(whole) => Pin::new(whole)
+                .poll_frame(cx)
+                .map_err(|never| match never {}),
             Self::Through(through) => through.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Whole(bytes) => bytes.is_empty(),
+            Self::Whole(whole) => whole.is_end_stream(),
             Self::Through(through) => through.body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Whole(bytes) => {
-                SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
-            }
+            Self::Whole(whole) => whole.size_hint(),
             Self::Through(through) => through.body.size_hint(),
         }
     }
@@ -131,7 +131,7 @@ impl Body for RequestBody {
 #[derive(Debug)]
 pub(crate) enum ResponseBody {
     /// The relay's own answer, or none.
-    Own(Bytes),
+    Own(Full<Bytes>),
     /// The upstream's answer.
     Emit(Box<Emit>),
 }
@@ -145,15 +145,16 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         match self.get_mut() {
-            Self::Own(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Self::Own(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Own(whole) => Pin::new(whole)
+                .poll_frame(cx)
+                .map_err(|never| match never {}),
             Self::Emit(emit) => emit.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Own(bytes) => bytes.is_empty(),
+            Self::Own(whole) => whole.is_end_stream(),
             // Only the end itself tells whether the stream was whole.
             Self::Emit(_) => false,
         }
@@ -161,9 +162,7 @@ impl Body for ResponseBody {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Own(bytes) => {
-                SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX))
-            }
+            Self::Own(whole) => whole.size_hint(),
             Self::Emit(emit) => emit.size_hint(),
         }
     }

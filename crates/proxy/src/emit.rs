@@ -15,6 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Response, StatusCode, Version, header};
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use relay_core::headers;
 use relay_core::record::Outcome;
@@ -73,7 +74,7 @@ pub(crate) fn emit(
     } else if body.is_end_stream() {
         lease.finish();
         exchange.finish(Outcome::Complete, None);
-        return Response::from_parts(head, ResponseBody::Own(Bytes::new()));
+        return Response::from_parts(head, ResponseBody::Own(Full::default()));
     }
     let emit = Emit {
         left: body.size_hint().exact().filter(|_| !must_say_its_end),
@@ -279,7 +280,7 @@ impl Drop for Emit {
         {
             // The client went away: the lease closes the upstream's stream.
             drop(lease);
-            exchange.abandon(observer.end());
+            exchange.finish(Outcome::ClientGone, observer.end());
         }
     }
 }

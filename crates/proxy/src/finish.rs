@@ -203,7 +203,7 @@ impl Exchange {
     /// Ends with an answer of the relay's own.
     pub(crate) fn refuse(mut self, error: &RelayError) {
         if *error == RelayError::ClientLeft {
-            return self.abandon(None);
+            return self.end(Outcome::ClientGone, None);
         }
         self.note(|record| {
             record.status = Some(error.wire().status.as_u16());
@@ -215,11 +215,6 @@ impl Exchange {
     /// Ends with what the upstream's answer told.
     pub(crate) fn finish(mut self, outcome: Outcome, seen: Option<Seen>) {
         self.end(outcome, seen);
-    }
-
-    /// Leaves the record with nobody having said how it ended: the client went away.
-    pub(crate) fn abandon(mut self, seen: Option<Seen>) {
-        self.end(Outcome::ClientGone, seen);
     }
 
     fn end(&mut self, outcome: Outcome, seen: Option<Seen>) {

@@ -1,8 +1,8 @@
 //! The relay's own answers: state, probes, and errors in Anthropic's shape.
 
-use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
+use http_body::Body as _;
 use relay_core::error::RelayError;
 
 use crate::body::ResponseBody;
@@ -33,7 +33,7 @@ pub(crate) fn answer(worker: &Worker, local: Local) -> Response<ResponseBody> {
 }
 
 fn text(status: StatusCode, content_type: &'static str, text: String) -> Response<ResponseBody> {
-    let mut response = Response::new(ResponseBody::Own(Bytes::from(text)));
+    let mut response = Response::new(ResponseBody::Own(text.into()));
     *response.status_mut() = status;
     response
         .headers_mut()
@@ -48,7 +48,8 @@ pub(crate) fn for_method(
     is_head: bool,
 ) -> Response<ResponseBody> {
     if is_head && let ResponseBody::Own(body) = response.body_mut() {
-        let length = HeaderValue::from(std::mem::take(body).len());
+        let length = std::mem::take(body).size_hint().lower();
+        let length = HeaderValue::from(length);
         response.headers_mut().insert(CONTENT_LENGTH, length);
     }
     response

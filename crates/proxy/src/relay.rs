@@ -127,7 +127,10 @@ impl Pass<'_> {
                     RequestBody::through(body, limits.max_passthrough_bytes, timeouts.body_read);
                 (out, Some(uploaded))
             }
-            None => (RequestBody::Whole(std::mem::take(&mut encoded.body)), None),
+            None => (
+                RequestBody::Whole(std::mem::take(&mut encoded.body).into()),
+                None,
+            ),
         };
         exchange.sending();
         let pool = self.worker.pool(candidate.index)?;

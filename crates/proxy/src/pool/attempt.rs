@@ -84,10 +84,10 @@ fn expects_a_body(method: &Method) -> bool {
 
 /// Copies a request whose body is one shared buffer. A body that streams through cannot be copied.
 fn replay(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    let RequestBody::Whole(bytes) = request.body() else {
+    let RequestBody::Whole(whole) = request.body() else {
         return None;
     };
-    let mut again = Request::new(RequestBody::Whole(bytes.clone()));
+    let mut again = Request::new(RequestBody::Whole(whole.clone()));
     *again.method_mut() = request.method().clone();
     *again.uri_mut() = request.uri().clone();
     *again.headers_mut() = request.headers().clone();
