@@ -10,6 +10,7 @@ pub mod headers;
 pub mod moment;
 pub mod provider;
 pub mod record;
+pub mod refusal;
 pub mod request;
 pub mod scan;
 pub mod secret;
