@@ -3,10 +3,13 @@
 //! Everything here is pure. There is no I/O, no clock and no randomness: the present time and any
 //! seed are arguments, so each decision can be tested by a table.
 
+pub mod breaker;
+pub mod budget;
 pub mod chance;
 pub mod credential;
 pub mod error;
 pub mod headers;
+pub mod latency;
 pub mod moment;
 pub mod provider;
 pub mod record;
