@@ -19,4 +19,5 @@ pub mod scan;
 pub mod secret;
 pub mod snapshot;
 pub mod sse;
+pub mod strategy;
 pub mod usage;
