@@ -10,6 +10,7 @@ pub mod credential;
 pub mod error;
 pub mod headers;
 pub mod latency;
+pub mod models;
 pub mod moment;
 pub mod provider;
 pub mod record;

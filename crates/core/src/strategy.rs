@@ -23,7 +23,7 @@ use smallvec::SmallVec;
 use crate::latency::Latency;
 use crate::snapshot::TargetId;
 
-pub use by_model::{ModelRule, Pattern};
+pub use by_model::ModelRule;
 
 /// What a strategy sees of a target.
 #[derive(Debug, Clone)]

@@ -1,49 +1,8 @@
 //! By the model's name: the rule whose pattern matches most of it.
 
 use super::{Contender, Strategy};
+use crate::models::Pattern;
 use crate::snapshot::TargetId;
-
-/// A model's name, or one with a single `*` that stands for any characters, or none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern {
-    before: Box<str>,
-    /// What follows the `*`, where there is one.
-    after: Option<Box<str>>,
-}
-
-impl Pattern {
-    /// Reads a pattern. Further `*` stand for themselves; the config's check refuses them.
-    pub fn new(text: &str) -> Self {
-        match text.split_once('*') {
-            None => Self {
-                before: text.into(),
-                after: None,
-            },
-            Some((before, after)) => Self {
-                before: before.into(),
-                after: Some(after.into()),
-            },
-        }
-    }
-
-    /// Tells whether a name fits.
-    pub fn matches(&self, name: &str) -> bool {
-        match &self.after {
-            None => *name == *self.before,
-            Some(after) => name
-                .strip_prefix(&*self.before)
-                .is_some_and(|rest| rest.ends_with(&**after)),
-        }
-    }
-
-    /// Returns how much of a name is given by the pattern. An exact name is above any pattern.
-    pub fn specificity(&self) -> usize {
-        match &self.after {
-            None => usize::MAX,
-            Some(after) => self.before.len().saturating_add(after.len()),
-        }
-    }
-}
 
 /// Models that go to certain targets.
 #[derive(Debug, Clone, PartialEq, Eq)]
