@@ -243,6 +243,14 @@ impl Breaker {
         }
     }
 
+    /// Returns when it pays to ask again: now, unless it is open.
+    pub fn opens_at(&self, now: Moment) -> Moment {
+        match self.state(now) {
+            BreakerState::Open { until } => until,
+            BreakerState::Closed | BreakerState::HalfOpen => now,
+        }
+    }
+
     /// Returns how well the target does: degraded where it is half-open, or half-way to opening.
     pub fn health(&self, now: Moment) -> Health {
         let mut inner = self.0.lock();

@@ -75,7 +75,8 @@ pub struct OwnCredential {
 }
 
 impl OwnCredential {
-    const fn any(self) -> bool {
+    /// Tells whether there is any.
+    pub const fn any(self) -> bool {
         self.api_key || self.authorization
     }
 }

@@ -5,7 +5,7 @@ use http::{HeaderMap, Method};
 
 use crate::credential::UpstreamCredential;
 use crate::error::RelayError;
-use crate::request::Inbound;
+use crate::request::{Inbound, ModelName};
 
 /// A request in the upstream's dialect, before it meets a connection.
 #[derive(Debug)]
@@ -18,6 +18,17 @@ pub struct Encoded {
     pub headers: HeaderMap,
     /// The body of a buffered endpoint; empty where the body streams through.
     pub body: Bytes,
+    /// Blocks of thinking that were taken out of it.
+    pub thinking_removed: usize,
+}
+
+/// What of a request is said otherwise to this target.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Changes<'a> {
+    /// The model's name there, where the body names one.
+    pub model: Option<&'a ModelName>,
+    /// Whether thinking is taken out of the conversation: another vendor's model wrote it.
+    pub strips_thinking: bool,
 }
 
 /// One wire dialect. Pure: no I/O, no clock, no locks.
@@ -30,5 +41,6 @@ pub trait Provider: Send + Sync + std::fmt::Debug {
         &self,
         request: Inbound,
         credential: &UpstreamCredential,
+        changes: &Changes<'_>,
     ) -> Result<Encoded, RelayError>;
 }

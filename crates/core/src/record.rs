@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::request::{ModelName, SessionId};
+use crate::secret::KeyId;
 use crate::snapshot::TargetId;
 use crate::usage::Usage;
 
@@ -69,6 +70,30 @@ pub struct ConnectionFacts {
     pub tls_cipher: Option<Arc<str>>,
 }
 
+/// The name of one of the relay's keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyName {
+    /// By its digest.
+    pub id: KeyId,
+    /// As the config file calls it.
+    pub name: Arc<str>,
+}
+
+/// An attempt that failed before the client saw anything of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Where it went.
+    pub target: TargetId,
+    /// With which key, if it was one of the relay's.
+    pub key: Option<KeyName>,
+    /// The status that refused it.
+    pub status: Option<u16>,
+    /// Low-cardinality name of why the request moved on, or could not.
+    pub reason: &'static str,
+    /// From sending to refusal.
+    pub took: Duration,
+}
+
 /// Header lines and body starts, kept only where `logging.debug_options` asks for them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Exhibit {
@@ -101,6 +126,16 @@ pub struct RequestRecord {
     pub client: Option<Arc<str>>,
     /// Where it went.
     pub target: Option<TargetId>,
+    /// With which key, if it was one of the relay's.
+    pub key: Option<KeyName>,
+    /// Attempts before the one that was answered, or all if none was.
+    pub attempts: Vec<Attempt>,
+    /// What became of the session's binding.
+    pub affinity: Option<&'static str>,
+    /// How long it waited for capacity.
+    pub waited: Duration,
+    /// Thinking blocks of another vendor that were taken out.
+    pub thinking_removed: usize,
     /// Model asked for.
     pub model: Option<ModelName>,
     /// Model that answered.

@@ -250,20 +250,26 @@ fn rule_429(refusal: &Refusal<'_>, error: &ErrorForm) -> Ruling {
     }
 }
 
-/// Rules on an `error` event that came before any content, by its type.
-pub fn rule_event(kind: &str) -> Ruling {
-    let status = match kind {
+/// Returns the status that an `error` event of this type would have been, had the head not been
+/// sent before it.
+pub fn status_of_event(kind: &str) -> u16 {
+    match kind {
         "overloaded_error" => 529,
         "rate_limit_error" => 429,
         "authentication_error" => 401,
         "billing_error" => 402,
         "permission_error" => 403,
         "not_found_error" => 404,
-        "invalid_request_error" | "request_too_large" => 400,
+        "invalid_request_error" => 400,
+        "request_too_large" => 413,
         _ => 500,
-    };
+    }
+}
+
+/// Rules on an `error` event that came before any content, by its type.
+pub fn rule_event(kind: &str) -> Ruling {
     rule(&Refusal {
-        status,
+        status: status_of_event(kind),
         headers: &HeaderMap::new(),
         body: &[],
         unix: Duration::ZERO,

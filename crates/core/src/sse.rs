@@ -57,9 +57,15 @@ impl EventKind {
 
 /// What a stream has shown so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent fact of the stream"
+)]
 pub struct StreamFacts {
     /// Events that have ended, of every kind.
     pub events: u64,
+    /// Whether `message_start` has passed, readable or not.
+    pub started: bool,
     /// Whether a content event has passed.
     pub content: bool,
     /// Whether `message_stop` has passed.
@@ -232,6 +238,7 @@ impl StreamReader {
     }
 
     fn read(&mut self, kind: EventKind) {
+        self.facts.started |= kind == EventKind::MessageStart;
         self.facts.failed |= kind == EventKind::Error;
         let data = std::mem::take(&mut self.data);
         let overflowed = std::mem::take(&mut self.data_overflowed);

@@ -4,6 +4,8 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use relay_core::moment::Moment;
+
 /// Returns the present moment, for measuring.
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub fn now() -> Instant {
@@ -16,6 +18,36 @@ pub fn unix() -> Duration {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
+}
+
+/// Tells the time to what decides, and gives it chance.
+#[derive(Debug)]
+pub struct Clock {
+    started: Instant,
+    drawn: AtomicU64,
+    chance: RandomState,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self {
+            started: now(),
+            drawn: AtomicU64::new(0),
+            chance: RandomState::new(),
+        }
+    }
+}
+
+impl Clock {
+    /// Returns the present moment.
+    pub fn now(&self) -> Moment {
+        Moment::after_start(self.started.elapsed())
+    }
+
+    /// Returns a seed that was not returned before.
+    pub fn seed(&self) -> u64 {
+        self.chance.hash_one(self.drawn.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 /// Makes names for requests: `req_` and 26 characters of Crockford's base 32, of which the first

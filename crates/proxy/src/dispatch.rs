@@ -1,4 +1,8 @@
-//! Sends a request to the chosen target and waits for the head of its answer.
+//! One attempt: sends a request to a target, waits for the head of its answer, looks at its start.
+//!
+//! In: the request in the target's dialect, and how much patience there is. Out: an [`Answer`] for
+//! the client, or how the attempt failed: a [`Setback`], after which another candidate may be
+//! asked, or an error that is the client's to see at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,9 +12,11 @@ use http::uri::PathAndQuery;
 use http::{Request, StatusCode, Uri};
 use relay_core::error::RelayError;
 use relay_core::provider::Encoded;
+use relay_core::refusal::{Silence, rule_silence};
 use tokio::time::timeout;
 
 use crate::body::{Cut, RequestBody};
+use crate::hold::{Answer, Look, Setback, look};
 use crate::pool::{Pool, SendError, Sent};
 
 /// What one exchange with an upstream is held to.
@@ -20,27 +26,68 @@ pub(crate) struct Bounds {
     pub(crate) first_byte: Duration,
     /// Length of a body that streams through.
     pub(crate) passthrough_bytes: u64,
+    /// How to look at the answer.
+    pub(crate) look: Look,
 }
 
-/// Sends, and waits for the head of the answer. `uploaded` counts a body that streams through.
+/// How an attempt failed.
+pub(crate) enum Fault {
+    /// The target refused, failed or fell silent.
+    Back(Box<Setback>),
+    /// The client or the relay is at fault: nobody else would do better.
+    Ours(RelayError),
+}
+
+impl From<RelayError> for Fault {
+    fn from(error: RelayError) -> Self {
+        Self::Ours(error)
+    }
+}
+
+fn silent(silence: Silence, error: RelayError) -> Fault {
+    Fault::Back(Box::new(Setback {
+        ruling: rule_silence(silence),
+        status: None,
+        answer: Err(error),
+    }))
+}
+
+/// Sends, waits for the head of the answer, and looks at it. `uploaded` counts a body that streams
+/// through.
 pub(crate) async fn dispatch(
     pool: &Arc<Pool>,
     encoded: Encoded,
     body: RequestBody,
     uploaded: Option<Arc<AtomicU64>>,
     bounds: Bounds,
-) -> Result<Sent, RelayError> {
+) -> Result<Box<Answer>, Fault> {
     let path = PathAndQuery::try_from(encoded.path_and_query.as_ref())
         .map_err(|_| RelayError::Internal("the path cannot be sent on"))?;
     let mut request = Request::new(body);
     *request.method_mut() = encoded.method;
     *request.uri_mut() = Uri::from(path);
     *request.headers_mut() = encoded.headers;
+    let sent = send(pool, request, uploaded, bounds).await?;
+    if sent.response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        // Nobody asked for another protocol: the upgrade header stays behind.
+        let error = RelayError::Unreachable("it switched protocols unasked".into());
+        return Err(silent(Silence::Broken, error));
+    }
+    let looked = look(sent, bounds.look).await;
+    looked.map_err(|setback| Fault::Back(Box::new(setback)))
+}
+
+async fn send(
+    pool: &Arc<Pool>,
+    request: Request<RequestBody>,
+    uploaded: Option<Arc<AtomicU64>>,
+    bounds: Bounds,
+) -> Result<Sent, Fault> {
     let mut answer = std::pin::pin!(pool.send(request));
     let mut seen = 0;
     let failed = loop {
         match timeout(bounds.first_byte, answer.as_mut()).await {
-            Ok(Ok(sent)) => return refuse_upgrade(sent),
+            Ok(Ok(sent)) => return Ok(sent),
             Ok(Err(failed)) => break failed,
             Err(_) => {}
         }
@@ -49,30 +96,22 @@ pub(crate) async fn dispatch(
             .as_ref()
             .map_or(0, |bytes| bytes.load(Ordering::Relaxed));
         if uploaded == seen {
-            return Err(RelayError::UpstreamTimeout {
-                waited: bounds.first_byte,
-            });
+            let waited = bounds.first_byte;
+            return Err(silent(
+                Silence::Timeout,
+                RelayError::UpstreamTimeout { waited },
+            ));
         }
         seen = uploaded;
     };
+    let unreachable = RelayError::Unreachable(failed.to_string().into());
     Err(match failed {
-        SendError::Body(Cut::TooLong) => RelayError::BodyTooLarge {
+        SendError::Body(Cut::TooLong) => Fault::Ours(RelayError::BodyTooLarge {
             limit_bytes: bounds.passthrough_bytes,
-        },
-        SendError::Body(Cut::Stalled) => RelayError::BodyStalled,
-        SendError::Body(Cut::Client | Cut::Broken) => RelayError::ClientLeft,
-        SendError::Connect(_) | SendError::Broken(_) => {
-            RelayError::Unreachable(failed.to_string().into())
-        }
+        }),
+        SendError::Body(Cut::Stalled) => Fault::Ours(RelayError::BodyStalled),
+        SendError::Body(Cut::Client | Cut::Broken) => Fault::Ours(RelayError::ClientLeft),
+        SendError::Connect(_) => silent(Silence::Unreachable, unreachable),
+        SendError::Broken(_) => silent(Silence::Broken, unreachable),
     })
-}
-
-/// Nobody asked for another protocol: the upgrade header stays behind.
-fn refuse_upgrade(sent: Sent) -> Result<Sent, RelayError> {
-    if sent.response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(RelayError::Unreachable(
-            "it switched protocols unasked".into(),
-        ));
-    }
-    Ok(sent)
 }

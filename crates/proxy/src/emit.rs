@@ -6,6 +6,7 @@
 //! Backpressure is the absence of a task: the client's connection asks for the next piece when it
 //! has room, and only then is the upstream read.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,8 +25,9 @@ use relay_core::request::Endpoint;
 use crate::body::{Cut, ResponseBody};
 use crate::finish::Exchange;
 use crate::gap::Gap;
+use crate::hold::{After, Answer};
 use crate::observe::{Observer, is_event_stream};
-use crate::pool::{Lease, Sent};
+use crate::pool::Lease;
 
 /// Set when the client's connection must be reset instead of closed: HTTP/1.0 has no other way to
 /// say that an answer broke off, and Claude Code then repeats the turn without running half of it.
@@ -44,18 +46,21 @@ impl Reset {
 
 /// Makes the client's answer from the upstream's.
 pub(crate) fn emit(
-    sent: Sent,
-    exchange: Exchange,
+    answer: Answer,
+    mut exchange: Exchange,
     endpoint: Endpoint,
     gap: Duration,
     reset: &Arc<Reset>,
 ) -> Response<ResponseBody> {
-    let Sent {
-        response,
+    let Answer {
+        mut head,
+        held,
+        after,
+        body,
+        observer,
         lease,
         connection: _,
-    } = sent;
-    let (mut head, body) = response.into_parts();
+    } = answer;
     let is_stream = is_event_stream(&head.headers);
     let is_turn = endpoint == Endpoint::Messages && head.status == StatusCode::OK;
     let is_framed = head.version == Version::HTTP_2
@@ -71,20 +76,26 @@ pub(crate) fn emit(
     if must_say_its_end {
         // An announced length would end the answer whatever it says; only the stream itself may.
         head.headers.remove(header::CONTENT_LENGTH);
-    } else if body.is_end_stream() {
+    } else if held.is_empty() && after != After::Break && body.is_end_stream() {
         lease.finish();
         exchange.finish(Outcome::Complete, None);
         return Response::from_parts(head, ResponseBody::Own(Full::default()));
     }
+    exchange.observed(&observer);
+    let held_bytes: usize = held.iter().filter_map(Frame::data_ref).map(Bytes::len).sum();
+    let announced = body.size_hint().exact();
+    let announced = announced.and_then(|rest| rest.checked_add(u64::try_from(held_bytes).ok()?));
     let emit = Emit {
-        left: body.size_hint().exact().filter(|_| !must_say_its_end),
+        left: announced.filter(|_| !must_say_its_end),
+        held,
+        after,
         upstream: body,
         is_http2,
         is_error: !head.status.is_success(),
         going: Some(Going {
             lease,
             exchange,
-            observer: Observer::of(&head.headers),
+            observer,
         }),
         must_say_its_end,
         must_be_readable: is_turn && !is_stream && !is_framed,
@@ -103,6 +114,10 @@ pub(crate) fn emit(
     reason = "each is one independent fact of the answer"
 )]
 pub(crate) struct Emit {
+    /// Pieces that were read before the commit point.
+    held: VecDeque<Frame<Bytes>>,
+    /// What comes behind them.
+    after: After,
     upstream: Incoming,
     is_http2: bool,
     /// The answer is a refusal.
@@ -132,10 +147,10 @@ struct Going {
 
 impl Emit {
     pub(crate) fn size_hint(&self) -> SizeHint {
-        if self.must_say_its_end {
-            SizeHint::default()
-        } else {
-            self.upstream.size_hint()
+        match self.left {
+            // What was read before the commit point is still to come.
+            Some(left) => SizeHint::with_exact(left),
+            None => SizeHint::default(),
         }
     }
 
@@ -149,17 +164,17 @@ impl Emit {
         if self.going.is_none() {
             return Poll::Ready(None);
         }
-        match Pin::new(&mut self.upstream).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
+        match self.poll_piece(cx) {
+            Poll::Ready(Some(Ok((frame, seen)))) => {
                 if let Some(data) = frame.data_ref() {
-                    self.pass(data);
+                    self.pass(data, seen);
                 } else if let Err(cut) = self.finish() {
                     // Trailers are the last frame: the connection will not ask for another.
                     return self.break_off(cut, cx);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(_))) => self.break_off(Cut::Broken, cx),
+            Poll::Ready(Some(Err(cut))) => self.break_off(cut, cx),
             Poll::Ready(None) => {
                 self.doubt_a_reset();
                 match self.finish() {
@@ -177,6 +192,24 @@ impl Emit {
         }
     }
 
+    /// Takes the next piece: of those that are held, then from the upstream. Tells of each whether
+    /// the observer has seen it.
+    fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<(Frame<Bytes>, bool), Cut>>> {
+        if let Some(frame) = self.held.pop_front() {
+            return Poll::Ready(Some(Ok((frame, true))));
+        }
+        match self.after {
+            After::Rest => {}
+            After::End => return Poll::Ready(None),
+            After::Break => return Poll::Ready(Some(Err(Cut::Broken))),
+        }
+        let next = Pin::new(&mut self.upstream).poll_frame(cx);
+        next.map(|next| next.map(|next| next.map(|it| (it, false)).map_err(|_| Cut::Broken)))
+    }
+
     /// hyper reports a stream that was reset without an error as ended. RFC 9113 §8.1 lets an
     /// upstream do that behind a whole answer whose request it did not care to read, so a refusal
     /// is believed; any other answer must show that it is whole.
@@ -188,11 +221,14 @@ impl Emit {
     }
 
     /// Notes a piece that goes out now.
-    fn pass(&mut self, data: &Bytes) {
+    fn pass(&mut self, data: &Bytes, seen: bool) {
         self.unflushed = true;
         self.gap.touch();
         let Some(going) = &mut self.going else { return };
-        going.observer.chunk(data);
+        if !seen {
+            going.observer.chunk(data);
+            going.exchange.observed(&going.observer);
+        }
         going.exchange.passed(data);
         let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
         self.left = self.left.map(|left| left.saturating_sub(length));

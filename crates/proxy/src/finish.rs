@@ -8,14 +8,19 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, header, request};
+use relay_core::affinity::Change;
+use relay_core::board::Board;
 use relay_core::error::RelayError;
+use relay_core::moment::Moment;
+use relay_core::receipt::{Ending, Receipt};
 use relay_core::record::{Exhibit, Observation, Outcome, RequestRecord};
+use relay_core::refusal::rule_event;
 use relay_core::request::Inbound;
 use relay_core::usage::Usage;
 
-use crate::clock;
-use crate::observe::Seen;
-use crate::pool::Sent;
+use crate::clock::{self, Clock};
+use crate::hold::Answer;
+use crate::observe::{Observer, Seen};
 
 /// Takes the records of ended requests. It is called on the request's path: it must not wait.
 pub trait RecordSink: Send + Sync {
@@ -49,6 +54,8 @@ pub struct ExhibitOptions {
 
 /// What all requests share.
 pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    pub(crate) board: Arc<Board>,
     pub(crate) counters: Counters,
     pub(crate) sink: Arc<dyn RecordSink>,
     pub(crate) exhibit: ExhibitOptions,
@@ -61,6 +68,8 @@ pub(crate) struct Exchange {
     record: Option<Box<RequestRecord>>,
     began: Instant,
     sent_at: Instant,
+    /// When the attempt began whose receipt this is.
+    receipt: Option<(Receipt, Moment)>,
 }
 
 impl std::fmt::Debug for Exchange {
@@ -92,6 +101,11 @@ impl Exchange {
             endpoint: "",
             client: None,
             target: None,
+            key: None,
+            attempts: Vec::new(),
+            affinity: None,
+            waited: Duration::ZERO,
+            thinking_removed: 0,
             model: None,
             response_model: None,
             session: None,
@@ -118,6 +132,7 @@ impl Exchange {
             record: Some(record),
             began,
             sent_at: began,
+            receipt: None,
         }
     }
 
@@ -143,7 +158,7 @@ impl Exchange {
         });
     }
 
-    /// Notes that the request goes out now.
+    /// Notes that the request goes out now, for the first time.
     pub(crate) fn sending(&mut self) {
         let read_at = self.sent_at;
         self.sent_at = clock::now();
@@ -151,17 +166,18 @@ impl Exchange {
         self.note(|record| record.overhead = overhead);
     }
 
-    /// Notes the head of the upstream's answer.
-    pub(crate) fn answered(&mut self, sent: &Sent) {
+    /// Notes the answer that the client gets, and takes what its attempt owes. `since` is when that
+    /// attempt began.
+    pub(crate) fn answered(&mut self, answer: &Answer, receipt: Option<(Receipt, Moment)>) {
         let time_to_head = self.sent_at.elapsed();
         let connection = self
             .shared
             .exhibit
             .connection
-            .then(|| sent.connection.clone());
+            .then(|| answer.connection.clone());
         let shows_headers = self.shared.exhibit.headers;
-        let headers = sent.response.headers();
-        let status = sent.response.status().as_u16();
+        let headers = &answer.head.headers;
+        let status = answer.head.status.as_u16();
         self.note(|record| {
             record.time_to_head = Some(time_to_head);
             record.status = Some(status);
@@ -172,6 +188,18 @@ impl Exchange {
                 exhibit.response_headers = shown_headers(headers);
             }
         });
+        self.receipt = receipt;
+        self.observed(&answer.observer);
+    }
+
+    /// Notes what the answer has shown so far: `message_start` says what the input really was.
+    pub(crate) fn observed(&mut self, observer: &Observer) {
+        let Some((receipt, _)) = &mut self.receipt else {
+            return;
+        };
+        if let Some(facts) = observer.stream_facts().filter(|facts| facts.started) {
+            receipt.start(&facts.usage, self.shared.clock.now());
+        }
     }
 
     /// Notes bytes that go to the client.
@@ -181,6 +209,10 @@ impl Exchange {
             .as_ref()
             .is_some_and(|record| record.response_bytes == 0);
         let waited = first.then(|| self.sent_at.elapsed());
+        if first && let Some((receipt, since)) = &self.receipt {
+            let now = self.shared.clock.now();
+            receipt.first_event(now.since(*since), now);
+        }
         let body_bytes = self.shared.exhibit.body_bytes;
         self.note(|record| {
             let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
@@ -227,6 +259,12 @@ impl Exchange {
             record.observation = seen.observation();
             take_over(&mut record, seen);
         }
+        if let Some((receipt, _)) = self.receipt.take() {
+            let clock = &self.shared.clock;
+            let ending = ending(&record);
+            let change = receipt.finish(ending, &record.usage, clock.now(), clock.seed());
+            record.affinity = change.map(Change::name).or(record.affinity);
+        }
         if record.error_type.is_none() {
             record.error_type = error_type(&record).map(Into::into);
         }
@@ -248,6 +286,17 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.end(Outcome::ClientGone, None);
+    }
+}
+
+/// Says how a delivered answer ended, as far as its target is to blame.
+fn ending(record: &RequestRecord) -> Ending {
+    let kind = record.error_type.as_deref().unwrap_or_default();
+    match record.outcome {
+        Outcome::Complete => Ending::Served,
+        Outcome::ErrorEvent if rule_event(kind).strikes => Ending::Failed,
+        Outcome::StreamCut | Outcome::Stalled => Ending::Failed,
+        Outcome::ErrorEvent | Outcome::ClientGone | Outcome::Refused => Ending::Left,
     }
 }
 

@@ -191,17 +191,28 @@ impl Observer {
 
     /// Returns what a stream has shown so far; `None` for anything that is no readable stream.
     pub(crate) fn stream_facts(&self) -> Option<&StreamFacts> {
-        let reader = match &self.0 {
-            Decoder::Plain(reader) => reader,
-            Decoder::Gzip(decoder) => decoder.get_ref(),
-            Decoder::Deflate(decoder) => decoder.get_ref(),
-            Decoder::Brotli(decoder) => decoder.get_ref(),
-            Decoder::Zstd(decoder) => decoder.get_ref(),
-            Decoder::Nothing | Decoder::Failed { .. } => return None,
-        };
-        match reader {
+        match self.reader()? {
             Reader::Stream(reader) => Some(reader.facts()),
             Reader::Json { .. } => None,
+        }
+    }
+
+    /// Returns what has come of a JSON answer, decoded; empty for anything else.
+    pub(crate) fn json(&self) -> &[u8] {
+        match self.reader() {
+            Some(Reader::Json { kept, .. }) => kept,
+            Some(Reader::Stream(_)) | None => &[],
+        }
+    }
+
+    fn reader(&self) -> Option<&Reader> {
+        match &self.0 {
+            Decoder::Plain(reader) => Some(reader),
+            Decoder::Gzip(decoder) => Some(decoder.get_ref()),
+            Decoder::Deflate(decoder) => Some(decoder.get_ref()),
+            Decoder::Brotli(decoder) => Some(decoder.get_ref()),
+            Decoder::Zstd(decoder) => Some(decoder.get_ref()),
+            Decoder::Nothing | Decoder::Failed { .. } => None,
         }
     }
 

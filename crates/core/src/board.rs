@@ -1,0 +1,42 @@
+//! What the relay knows beyond single targets: shared by all requests, outliving every snapshot.
+
+use crate::affinity::Affinity;
+use crate::budget::RetryBudget;
+use crate::cold::ColdGate;
+use crate::estimate::Estimator;
+use crate::price::{PriceFault, Prices};
+use crate::waiting::WaitingRoom;
+
+/// The relay's memory.
+#[derive(Debug)]
+pub struct Board {
+    /// Where sessions live.
+    pub affinity: Affinity,
+    /// Which prefixes are being written to a cache right now.
+    pub cold: ColdGate,
+    /// Requests that wait for capacity.
+    pub waiting: WaitingRoom,
+    /// Tokens from bytes.
+    pub estimator: Estimator,
+    /// What tokens cost.
+    pub prices: Prices,
+    /// Attempts beyond the first.
+    pub budget: RetryBudget,
+}
+
+impl Board {
+    /// Starts without memory.
+    ///
+    /// # Errors
+    /// [`PriceFault`] if the built-in prices cannot be read, which a test rules out.
+    pub fn new(max_sessions: usize, max_waiting: usize) -> Result<Self, PriceFault> {
+        Ok(Self {
+            affinity: Affinity::new(max_sessions),
+            cold: ColdGate::default(),
+            waiting: WaitingRoom::new(max_waiting),
+            estimator: Estimator::default(),
+            prices: Prices::built_in()?,
+            budget: RetryBudget::default(),
+        })
+    }
+}

@@ -1,0 +1,312 @@
+//! Goes from candidate to candidate until one answers: the only loop of failover.
+//!
+//! In: an authorized request, read whole. Out: the answer that the client gets, with what its
+//! attempt owes. It must never start another attempt once the client could have seen a byte.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use relay_core::error::RelayError;
+use relay_core::journey::{Errand, Journey, Leg, Nowhere, SetbackFacts, Step};
+use relay_core::moment::Moment;
+use relay_core::provider::Changes;
+use relay_core::receipt::Receipt;
+use relay_core::refusal::usefulness;
+use relay_core::request::{Endpoint, Inbound};
+use relay_core::snapshot::Snapshot;
+
+use crate::body::RequestBody;
+use crate::dispatch::{Bounds, Fault, dispatch};
+use crate::finish::Exchange;
+use crate::hold::{Answer, Look, Setback};
+use crate::wait;
+use crate::worker::Worker;
+
+/// An answer for the client.
+pub(crate) struct Arrival {
+    pub(crate) answer: Box<Answer>,
+    /// What its attempt owes, and when that began. None for a refusal: it was given back.
+    pub(crate) receipt: Option<(Receipt, Moment)>,
+}
+
+/// One request on its way.
+pub(crate) struct Travel<'a> {
+    pub(crate) worker: &'a Worker,
+    pub(crate) snapshot: &'a Arc<Snapshot>,
+    pub(crate) exchange: &'a mut Exchange,
+    journey: Journey,
+    /// Present while it may be sent once more.
+    inbound: Option<Inbound>,
+    /// The most useful refusal so far.
+    best: Option<Setback>,
+}
+
+/// What became of one attempt.
+struct Tried {
+    leg: Box<Leg>,
+    began: Moment,
+    result: Result<Box<Answer>, Fault>,
+}
+
+impl<'a> Travel<'a> {
+    /// Plans the way.
+    pub(crate) fn begin(
+        worker: &'a Worker,
+        snapshot: &'a Arc<Snapshot>,
+        exchange: &'a mut Exchange,
+        (errand, inbound): (Errand, Inbound),
+    ) -> Result<Self, RelayError> {
+        let clock = &worker.shared.clock;
+        let board = Arc::clone(&worker.shared.board);
+        let (now, seed) = (clock.now(), clock.seed());
+        let model = errand.model.clone();
+        let journey = Journey::plan(Arc::clone(snapshot), board, errand, now, seed)
+            .map_err(|nowhere| lost(nowhere, model.as_str()))?;
+        Ok(Self {
+            worker,
+            snapshot,
+            exchange,
+            journey,
+            inbound: Some(inbound),
+            best: None,
+        })
+    }
+
+    /// Goes until somebody answers.
+    pub(crate) async fn arrive(mut self) -> Result<Arrival, RelayError> {
+        let result = self.go().await;
+        let attempts = self.journey.take_attempts();
+        self.exchange.note(|record| record.attempts = attempts);
+        result
+    }
+
+    async fn go(&mut self) -> Result<Arrival, RelayError> {
+        let mut room = None;
+        loop {
+            let clock = &self.worker.shared.clock;
+            let leg = match self.journey.next(clock.now(), clock.seed()) {
+                Step::Go(leg) => leg,
+                Step::Spent(until) => {
+                    wait::for_room(&mut room, self, until).await?;
+                    continue;
+                }
+                Step::Nowhere(nowhere) => return Err(lost(nowhere, "")),
+                Step::Done => return self.give_up(),
+            };
+            wait::for_prefix(self, &leg).await;
+            let tried = if self.snapshot.routing.race > 1 {
+                self.race(leg).await?
+            } else {
+                let inbound = self.take_inbound()?;
+                let replaceable = self.inbound.is_some();
+                self.attempt(leg, inbound, replaceable).await
+            };
+            match self.judge(tried)? {
+                Some(arrival) => return Ok(arrival),
+                None if self.inbound.is_none() => return self.give_up(),
+                None => {}
+            }
+        }
+    }
+
+    /// Takes the request; leaves a copy of it only where it may be needed again.
+    fn take_inbound(&mut self) -> Result<Inbound, RelayError> {
+        let now = self.worker.shared.clock.now();
+        let again = self.journey.has_alternative(now);
+        let copy = if again {
+            self.inbound.clone()
+        } else {
+            self.inbound.take()
+        };
+        copy.ok_or(RelayError::Internal("a request was sent twice"))
+    }
+
+    /// Makes one attempt.
+    async fn attempt(&self, mut leg: Box<Leg>, inbound: Inbound, replaceable: bool) -> Tried {
+        let began = self.worker.shared.clock.now();
+        let result = self.send(&mut leg, inbound, replaceable).await;
+        if let Ok(answer) = &result {
+            self.take_head(&leg.receipt, answer);
+        }
+        if let Err(Fault::Back(back)) = &result
+            && let Ok(answer) = &back.answer
+        {
+            self.take_head(&leg.receipt, answer);
+        }
+        Tried { leg, began, result }
+    }
+
+    fn take_head(&self, receipt: &Receipt, answer: &Answer) {
+        let now = self.worker.shared.clock.now();
+        let head = &answer.head;
+        receipt.head(head.status.as_u16(), &head.headers, now, crate::clock::unix());
+    }
+
+    async fn send(
+        &self,
+        leg: &mut Leg,
+        inbound: Inbound,
+        replaceable: bool,
+    ) -> Result<Box<Answer>, Fault> {
+        let target = self.snapshot.targets.get(leg.place);
+        let target = target.ok_or(RelayError::Internal("a leg leads nowhere"))?;
+        let bounds = self.bounds(&inbound, replaceable, leg.receipt.key().is_some());
+        let changes = Changes {
+            model: Some(&leg.model),
+            strips_thinking: leg.strips_thinking,
+        };
+        let encoded = target.provider.encode(inbound, &leg.credential, &changes)?;
+        leg.thinking_removed = encoded.thinking_removed;
+        let pool = self.worker.pool(leg.place)?;
+        let mut encoded = encoded;
+        let body = RequestBody::Whole(std::mem::take(&mut encoded.body).into());
+        dispatch(pool, encoded, body, None, bounds).await
+    }
+
+    fn bounds(&self, inbound: &Inbound, replaceable: bool, has_key: bool) -> Bounds {
+        let Snapshot {
+            timeouts,
+            limits,
+            routing,
+            ..
+        } = &**self.snapshot;
+        let first_byte = if inbound.facts.stream {
+            timeouts.stream_first_byte
+        } else {
+            timeouts.first_byte
+        };
+        Bounds {
+            first_byte,
+            passthrough_bytes: limits.max_passthrough_bytes,
+            look: Look {
+                replaceable,
+                instructive: has_key,
+                endpoint: inbound.endpoint,
+                first_event: first_byte,
+                commit_hold: routing.commit_hold,
+                gap: timeouts.gap,
+            },
+        }
+    }
+
+    /// Asks several at once: the first that answers wins, the others are left. Each is paid for.
+    async fn race(&mut self, first: Box<Leg>) -> Result<Tried, RelayError> {
+        let clock = &self.worker.shared.clock;
+        let inbound = self.take_inbound()?;
+        let mut legs = vec![first];
+        while self.inbound.is_some() && legs.len() < self.snapshot.routing.race {
+            match self.journey.next_beside(&legs, clock.now(), clock.seed()) {
+                Some(leg) => legs.push(leg),
+                None => break,
+            }
+        }
+        let replaceable = self.inbound.is_some() || legs.len() > 1;
+        let mut lost = Vec::new();
+        let won = {
+            let this = &*self;
+            let run = |leg| this.attempt(leg, inbound.clone(), replaceable);
+            let mut under_way: FuturesUnordered<_> = legs.into_iter().map(run).collect();
+            loop {
+                match under_way.next().await {
+                    Some(tried) if tried.result.is_ok() || under_way.is_empty() => break tried,
+                    Some(tried) => lost.push(tried),
+                    None => return Err(RelayError::Internal("a race without runners")),
+                }
+            }
+        };
+        for tried in lost {
+            self.judge(tried)?;
+        }
+        Ok(won)
+    }
+
+    /// Takes an answer, or notes a setback. `None` if the way goes on.
+    fn judge(&mut self, tried: Tried) -> Result<Option<Arrival>, RelayError> {
+        let Tried { leg, began, result } = tried;
+        let target = self.snapshot.targets.get(leg.place);
+        let target = target.map(|target| target.id.clone());
+        let (key, removed) = (leg.receipt.key(), leg.thinking_removed);
+        let affinity = self.journey.affinity_of(&leg);
+        self.exchange.note(|record| {
+            record.target = target;
+            record.key = key;
+            record.affinity = affinity;
+            record.thinking_removed = removed;
+        });
+        let back = match result {
+            Ok(answer) => {
+                let receipt = Some((leg.receipt, began));
+                return Ok(Some(Arrival { answer, receipt }));
+            }
+            Err(Fault::Ours(error)) => return Err(error),
+            Err(Fault::Back(back)) => back,
+        };
+        let clock = &self.worker.shared.clock;
+        let now = clock.now();
+        let facts = SetbackFacts {
+            ruling: back.ruling,
+            status: back.status,
+            took: now.since(began),
+            now,
+        };
+        let goes_on = self.journey.set_back(leg, &facts, clock.seed());
+        self.keep_best(*back);
+        if goes_on && self.inbound.is_some() {
+            return Ok(None);
+        }
+        self.inbound = None;
+        Ok(None)
+    }
+
+    /// Keeps the refusal that helps a client most; of equals the later one.
+    fn keep_best(&mut self, back: Setback) {
+        let rank = |back: &Setback| match (&back.answer, back.status) {
+            (Ok(_), Some(status)) => usefulness(status),
+            _ => 0,
+        };
+        if self.best.as_ref().is_none_or(|best| rank(best) <= rank(&back)) {
+            self.best = Some(back);
+        }
+    }
+
+    /// Nobody answered: the client gets the most useful refusal, word for word.
+    fn give_up(&mut self) -> Result<Arrival, RelayError> {
+        match self.best.take().map(|back| back.answer) {
+            Some(Ok(answer)) => Ok(Arrival {
+                answer,
+                receipt: None,
+            }),
+            Some(Err(error)) => Err(error),
+            None => Err(RelayError::Internal("nobody was asked")),
+        }
+    }
+
+    pub(crate) fn max_wait(&self) -> Duration {
+        self.snapshot.routing.max_wait
+    }
+
+    pub(crate) const fn journey(&self) -> &Journey {
+        &self.journey
+    }
+
+    pub(crate) const fn inbound(&self) -> Option<&Inbound> {
+        self.inbound.as_ref()
+    }
+}
+
+fn lost(nowhere: Nowhere, model: &str) -> RelayError {
+    match nowhere {
+        Nowhere::UnknownModel => RelayError::UnknownModel(model.into()),
+        Nowhere::NoCredential => RelayError::Unauthenticated(
+            relay_core::error::Unauthenticated::NothingToSend,
+        ),
+        Nowhere::TooLong => RelayError::TooLongForAll,
+    }
+}
+
+/// Tells whether a request is routed: whether it names what routing goes by.
+pub(crate) fn is_routed(inbound: &Inbound) -> bool {
+    inbound.facts.model.is_some()
+        && matches!(inbound.endpoint, Endpoint::Messages | Endpoint::CountTokens)
+}
