@@ -6,7 +6,10 @@
 
 mod address;
 mod client;
+mod key;
+mod model;
 mod provider;
+mod routing;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -39,6 +42,8 @@ pub(crate) fn check(raw: raw::Raw, walk: &mut Walk<'_>) -> Plan {
     if let Some(providers) = raw.providers {
         plan.providers = check.providers(providers);
     }
+    plan.routing = check.routing(raw.routing, &plan.providers);
+    plan.health = check.health(&raw.health);
     plan.logging = check.logging(raw.logging);
     check.exposure(&plan);
     plan.warnings = check.warnings;
@@ -334,6 +339,16 @@ fn level(raw: raw::Level) -> LogLevel {
 /// A bound beyond the machine's own word is no bound; saturating keeps its meaning.
 fn size(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+/// The walk holds such a number to bounds far below what saturates here.
+fn small(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+/// As `small`, of a number that may be negative.
+fn signed(value: i64) -> i32 {
+    i32::try_from(value).unwrap_or(0)
 }
 
 fn millis(value: Option<u64>, default: Duration) -> Duration {

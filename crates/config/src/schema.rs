@@ -58,7 +58,9 @@ pub(crate) enum Shape<'a> {
     /// A text.
     Text,
     /// A whole number within bounds.
-    Whole { min: u64, max: u64 },
+    Whole { min: i128, max: i128 },
+    /// Milliseconds within bounds, as a number or as a text with a unit.
+    Time { min: i128, max: i128 },
     /// True or false.
     Flag,
 }
@@ -71,6 +73,7 @@ impl Shape<'_> {
             Self::List(_) => "a list",
             Self::Choice(_) | Self::Text => "text",
             Self::Whole { .. } => "a whole number",
+            Self::Time { .. } => "a span of time",
             Self::Flag => "true or false",
         }
     }
@@ -106,10 +109,13 @@ impl Schema {
     /// Returns the shape that a schema stands for.
     pub(crate) fn shape<'a>(&'a self, schema: &'a Value) -> Shape<'a> {
         let schema = self.resolve(schema);
-        let number = |key: &str| schema.get(key).and_then(Value::as_u64);
         let choices = schema.get("enum").and_then(Value::as_array);
         if let Some(choices) = choices {
-            return Shape::Choice(choices.iter().filter_map(Value::as_str).collect());
+            return Shape::Choice(choices.iter().filter_map(choice).collect());
+        }
+        let (min, max) = bounds(schema);
+        if kinds(schema).collect::<Vec<_>>() == ["integer", "string"] {
+            return Shape::Time { min, max };
         }
         match kind(schema) {
             "object" => match (schema.get("properties"), schema.get("additionalProperties")) {
@@ -117,10 +123,7 @@ impl Schema {
                 (_, of) => Shape::Table(of.unwrap_or(&Value::Null)),
             },
             "array" => Shape::List(schema.get("items").unwrap_or(&Value::Null)),
-            "integer" => Shape::Whole {
-                min: number("minimum").unwrap_or(0),
-                max: number("maximum").unwrap_or(u64::MAX),
-            },
+            "integer" => Shape::Whole { min, max },
             "boolean" => Shape::Flag,
             _ => Shape::Text,
         }
@@ -136,7 +139,7 @@ impl Schema {
                 .and_then(Value::as_str)
                 .and_then(|reference| self.root.pointer(reference.strip_prefix('#')?));
             let optional = schema.get("anyOf").and_then(Value::as_array);
-            let something = optional.and_then(|any| any.iter().find(|one| kind(one) != "null"));
+            let something = optional.and_then(|any| any.iter().find(|one| !is_null(one)));
             match referenced.or(something) {
                 Some(next) => schema = next,
                 None => break,
@@ -173,6 +176,7 @@ impl Schema {
             | Shape::Choice(_)
             | Shape::Text
             | Shape::Whole { .. }
+            | Shape::Time { .. }
             | Shape::Flag => {}
         }
     }
@@ -194,20 +198,46 @@ impl Schema {
             }
             Shape::Table(of) | Shape::List(of) => self.gather(of, known, safe),
             Shape::Choice(words) => known.extend(words.into_iter().map(str::to_owned)),
-            Shape::Text | Shape::Whole { .. } | Shape::Flag => {}
+            Shape::Text | Shape::Whole { .. } | Shape::Time { .. } | Shape::Flag => {}
         }
     }
 }
 
+/// Tells whether a schema stands for "nothing".
+fn is_null(schema: &Value) -> bool {
+    schema.get("type").and_then(Value::as_str) == Some("null")
+}
+
 /// Returns the type that a schema names first, other than null.
 fn kind(schema: &Value) -> &str {
-    match schema.get("type") {
-        Some(Value::String(kind)) => kind,
-        Some(Value::Array(kinds)) => kinds
-            .iter()
-            .filter_map(Value::as_str)
-            .find(|kind| *kind != "null")
-            .unwrap_or("null"),
-        _ => "",
+    kinds(schema).next().unwrap_or("")
+}
+
+/// Returns the types that a schema names, other than null.
+fn kinds(schema: &Value) -> impl Iterator<Item = &str> {
+    let named = schema.get("type");
+    let list = named.and_then(Value::as_array).into_iter().flatten();
+    let all = named.into_iter().chain(list).filter_map(Value::as_str);
+    all.filter(|kind| *kind != "null")
+}
+
+/// Returns the bounds of a number; without a lower one it is not negative.
+fn bounds(schema: &Value) -> (i128, i128) {
+    let number = |key: &str| {
+        let value = schema.get(key)?;
+        let signed = value.as_i64().map(i128::from);
+        signed.or_else(|| value.as_u64().map(i128::from))
+    };
+    let min = number("minimum").unwrap_or(0);
+    (min, number("maximum").unwrap_or(i128::from(u64::MAX)))
+}
+
+/// Returns a choice as the text that stands for it.
+fn choice(value: &Value) -> Option<&str> {
+    match value {
+        Value::Bool(true) => Some("true"),
+        Value::Bool(false) => Some("false"),
+        Value::String(word) => Some(word),
+        Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }
