@@ -18,8 +18,10 @@ use std::time::Duration;
 
 use relay_core::secret::Secret;
 
+use crate::mask;
 use crate::plan::{
-    DebugPlan, FilePlan, LogFormat, LogLevel, LoggingPlan, Plan, ServerPlan, TlsPlan, Warning,
+    DebugPlan, FilePlan, LogFormat, LogLevel, LoggingPlan, Plan, ProviderPlan, ServerPlan, TlsPlan,
+    Warning,
 };
 use crate::raw;
 use crate::source::Words;
@@ -29,6 +31,8 @@ use crate::walk::Walk;
 pub(crate) struct Check<'w, 'a> {
     walk: &'w mut Walk<'a>,
     warnings: Vec<Warning>,
+    /// Names of providers that stand in the file and may be repeated in a fault.
+    said: Vec<String>,
 }
 
 /// Makes the plan of a raw form. Faults go to the walk; with any, the plan is not to be used.
@@ -36,7 +40,11 @@ pub(crate) fn check(raw: raw::Raw, walk: &mut Walk<'_>) -> Plan {
     let mut check = Check {
         walk,
         warnings: Vec::new(),
+        said: Vec::new(),
     };
+    if raw.providers.is_none() {
+        check.said.push(ProviderPlan::anthropic().name);
+    }
     let mut plan = Plan::transparent();
     plan.server = check.server(raw.server);
     if let Some(providers) = raw.providers {
@@ -73,6 +81,23 @@ impl Check<'_, '_> {
             message,
             fix: fix.to_owned(),
         });
+    }
+
+    /// Tells whether a value came, at least in part, from a variable.
+    fn referenced(&self, path: &str) -> bool {
+        self.walk
+            .places
+            .get(path)
+            .is_some_and(|place| place.referenced)
+    }
+
+    /// Returns a value for use in a message; what a variable holds is never said.
+    fn shown(&self, text: &str, path: &str) -> String {
+        if self.referenced(path) {
+            "from the environment".to_owned()
+        } else {
+            mask::word(text)
+        }
     }
 
     /// Tells whether a place, or anything in it, is at fault already.
@@ -165,7 +190,7 @@ impl Check<'_, '_> {
     /// Faults a name that was used before.
     fn unique(&mut self, seen: &mut BTreeSet<String>, name: &str, path: &str, what: &str) {
         if !seen.insert(name.to_owned()) {
-            let shown = crate::mask::word(name);
+            let shown = self.shown(name, path);
             let message = format!("the {what} name {shown} is taken");
             self.fault(
                 path,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::mask::SECRET_KEYS;
+use crate::mask::{SECRET_KEYS, Showable};
 use crate::not_built;
 use crate::raw::Raw;
 
@@ -40,6 +40,8 @@ pub(crate) struct Schema {
     pub(crate) known: BTreeSet<String>,
     /// The keys whose values may be shown.
     pub(crate) safe: BTreeSet<String>,
+    /// The lists and tables of texts, which may be shown: none of them holds credentials.
+    places: BTreeSet<String>,
     /// The sections that hold each key.
     homes: BTreeMap<String, BTreeSet<String>>,
 }
@@ -86,19 +88,35 @@ impl Schema {
             root: schema(),
             known: BTreeSet::new(),
             safe: BTreeSet::new(),
+            places: BTreeSet::new(),
             homes: BTreeMap::new(),
         };
         let mut homes = BTreeMap::new();
         new.homes(&new.root, "", &mut homes);
         new.homes = homes;
         let (mut known, mut safe) = (BTreeSet::new(), BTreeSet::new());
-        new.gather(&new.root, &mut known, &mut safe);
+        let mut sections = BTreeSet::new();
+        new.gather(&new.root, &mut known, &mut safe, &mut sections);
+        // Text in place of a section may be anything, so a name that is also one is not shown.
+        safe.retain(|key| !sections.contains(key));
+        let mut places = BTreeSet::new();
+        new.texts(&new.root, "", &mut places);
+        new.places = places;
         for row in not_built::ROWS {
             known.extend(row.path.rsplit('.').next().map(str::to_owned));
         }
         known.extend(["true", "false", "null"].map(str::to_owned));
         (new.known, new.safe) = (known, safe);
         new
+    }
+
+    /// Returns what of a file may be shown.
+    pub(crate) fn showable(&self) -> Showable<'_> {
+        Showable {
+            safe: &self.safe,
+            places: &self.places,
+            known: &self.known,
+        }
     }
 
     /// Returns the schema of a whole file.
@@ -148,10 +166,10 @@ impl Schema {
         schema
     }
 
-    /// Returns the one section that holds a key, `""` being the file itself.
+    /// Returns the one section that holds a key, `""` being the file itself, which comes first.
     pub(crate) fn home(&self, key: &str) -> Option<&str> {
         let homes = self.homes.get(key)?;
-        if homes.len() == 1 {
+        if homes.len() == 1 || homes.contains("") {
             homes.first().map(String::as_str)
         } else {
             None
@@ -181,7 +199,34 @@ impl Schema {
         }
     }
 
-    fn gather(&self, schema: &Value, known: &mut BTreeSet<String>, safe: &mut BTreeSet<String>) {
+    /// Gathers the places of lists and tables of texts, as `mask.rs` names them.
+    fn texts(&self, schema: &Value, path: &str, out: &mut BTreeSet<String>) {
+        match self.shape(schema) {
+            Shape::Section(keys) => {
+                for (key, schema) in keys {
+                    self.texts(schema, &format!("{path}.{key}"), out);
+                }
+            }
+            Shape::List(of) | Shape::Table(of) if matches!(self.shape(of), Shape::Text) => {
+                out.insert(path.to_owned());
+            }
+            Shape::List(of) => self.texts(of, &format!("{path}[]"), out),
+            Shape::Table(_)
+            | Shape::Choice(_)
+            | Shape::Text
+            | Shape::Whole { .. }
+            | Shape::Time { .. }
+            | Shape::Flag => {}
+        }
+    }
+
+    fn gather(
+        &self,
+        schema: &Value,
+        known: &mut BTreeSet<String>,
+        safe: &mut BTreeSet<String>,
+        sections: &mut BTreeSet<String>,
+    ) {
         match self.shape(schema) {
             Shape::Section(keys) => {
                 for (key, schema) in keys {
@@ -190,13 +235,15 @@ impl Schema {
                         self.shape(schema),
                         Shape::Section(_) | Shape::Table(_) | Shape::List(_)
                     );
-                    if scalar && !SECRET_KEYS.contains(&key.as_str()) {
+                    if !scalar {
+                        sections.insert(key.clone());
+                    } else if !SECRET_KEYS.contains(&key.as_str()) {
                         safe.insert(key.clone());
                     }
-                    self.gather(schema, known, safe);
+                    self.gather(schema, known, safe, sections);
                 }
             }
-            Shape::Table(of) | Shape::List(of) => self.gather(of, known, safe),
+            Shape::Table(of) | Shape::List(of) => self.gather(of, known, safe, sections),
             Shape::Choice(words) => known.extend(words.into_iter().map(str::to_owned)),
             Shape::Text | Shape::Whole { .. } | Shape::Time { .. } | Shape::Flag => {}
         }

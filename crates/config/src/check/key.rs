@@ -43,7 +43,7 @@ impl Check<'_, '_> {
             let Some(secret) = self.secret(key.key, &key_path) else {
                 continue;
             };
-            self.same_secret(&mut secrets, &secret, &name, &key_path);
+            self.same_secret(&mut secrets, &secret, &key_path);
             plans.push(KeyPlan {
                 name,
                 secret,
@@ -56,20 +56,13 @@ impl Check<'_, '_> {
     }
 
     /// Faults a credential that an earlier key of the provider has.
-    fn same_secret(
-        &mut self,
-        seen: &mut BTreeMap<String, String>,
-        secret: &Secret,
-        name: &str,
-        path: &str,
-    ) {
+    fn same_secret(&mut self, seen: &mut BTreeMap<String, String>, secret: &Secret, path: &str) {
         let id = secret.id().as_str().to_owned();
         let Some(first) = seen.get(&id) else {
-            seen.insert(id, name.to_owned());
+            seen.insert(id, path.to_owned());
             return;
         };
-        let (first, second) = (crate::mask::word(first), crate::mask::word(name));
-        let message = format!("the keys {first} and {second} are the same credential");
+        let message = format!("this is the credential of `{first}`");
         let help = "remove one: a credential has its limits once, whatever its name";
         let code = "config::duplicate_credential";
         self.fault(path, code, message, "the same again", help);

@@ -33,7 +33,10 @@ impl Check<'_, '_> {
             return None;
         }
         if pattern.matches('*').count() > 1 {
-            let message = format!("the pattern {} has more than one `*`", mask::word(&pattern));
+            let message = format!(
+                "the pattern {} has more than one `*`",
+                self.shown(&pattern, path)
+            );
             let help = "one `*` stands for any characters, such as claude-opus-*";
             self.fault(
                 path,
@@ -61,7 +64,7 @@ impl Check<'_, '_> {
                 let message = "a model name is empty".to_owned();
                 self.fault(&at, "config::empty", message, "empty", "write both names");
             } else if to.contains('*') {
-                let message = format!("{} is no model name", mask::word(&to));
+                let message = format!("{} is no model name", self.shown(&to, &at));
                 let help = "a `*` may stand on the left alone";
                 self.fault(&at, "config::bad_pattern", message, "holds a `*`", help);
             }
@@ -88,8 +91,12 @@ impl Check<'_, '_> {
             let help = "a model name, or a pattern such as claude-opus-*";
             let pattern = self.needed(rule.pattern, &at, help);
             let pattern = pattern.and_then(|pattern| self.pattern(pattern, &at));
-            if let Some(pattern) = &pattern {
-                self.unique(&mut seen, pattern, &at, "pattern");
+            if let Some(pattern) = &pattern
+                && !seen.insert(pattern.clone())
+            {
+                let message = format!("two rules for {}", self.shown(pattern, &at));
+                let help = "name all providers in one rule";
+                self.fault(&at, "config::conflict", message, "again", help);
             }
             let at = format!("{path}.providers");
             if rule.providers.is_empty() && !self.faulty(&at) {
@@ -144,7 +151,6 @@ impl Check<'_, '_> {
         if self.faulty(path) {
             return;
         }
-        let names = || providers.iter().map(|plan| plan.name.as_str());
         match providers.iter().find(|plan| plan.name == name) {
             Some(plan) if plan.enabled => {}
             Some(_) => {
@@ -152,13 +158,18 @@ impl Check<'_, '_> {
                 self.warn(message, "enable it, or remove the name");
             }
             None => {
-                let near = nearest(name, names());
+                let said = self.said.iter().map(String::as_str);
+                // What a variable holds is not hinted at by a near name either.
+                let near = nearest(name, said).filter(|_| !self.referenced(path));
                 let label = near.map_or("no provider has this name".to_owned(), |near| {
                     format!("did you mean `{near}`?")
                 });
-                let known: Vec<_> = names().filter(|name| !name.is_empty()).collect();
-                let help = format!("one of: {}", known.join(", "));
-                let message = format!("unknown provider {}", mask::word(name));
+                let help = if self.said.is_empty() {
+                    "write the `name` of a provider".to_owned()
+                } else {
+                    format!("one of: {}", self.said.join(", "))
+                };
+                let message = format!("unknown provider {}", self.shown(name, path));
                 self.fault(path, "config::unknown_provider", message, &label, &help);
             }
         }

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::{Check, address, millis, signed, size, small};
+use crate::mask;
 use crate::plan::{HttpVersion, ProviderKind, ProviderPlan, ProxyPlan};
 use crate::raw;
 use crate::walk::nearest;
@@ -115,6 +116,9 @@ impl Check<'_, '_> {
             return None;
         }
         self.unique(names, &name, path, "provider");
+        if !self.referenced(path) && mask::word(&name).contains(&name) {
+            self.said.push(name.clone());
+        }
         Some(name)
     }
 
