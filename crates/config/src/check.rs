@@ -76,6 +76,13 @@ impl Check<'_, '_> {
         self.walk.fault(&span, words);
     }
 
+    /// Adds a fault at the key of a table's entry, given by the path of its value.
+    fn key_fault(&mut self, path: &str, mut words: Words) {
+        let span = self.walk.keys.get(path).cloned().unwrap_or_default();
+        path.clone_into(&mut words.path);
+        self.walk.fault(&span, words);
+    }
+
     fn warn(&mut self, message: String, fix: &str) {
         self.warnings.push(Warning {
             message,

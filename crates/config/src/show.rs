@@ -133,7 +133,7 @@ impl Page {
         }
         self.list(2, "models", &provider.models);
         self.mapping(2, &provider.model_mapping);
-        self.pooling(&provider.pooling);
+        self.pooling(provider.pooling);
         self.keys(&provider.keys);
         self.set(
             2,

@@ -42,6 +42,8 @@ pub(crate) struct Walk<'a> {
     env: &'a dyn Env,
     pub(crate) faults: Vec<Fault>,
     pub(crate) places: BTreeMap<String, Place>,
+    /// Where each key of a table stands, by the path of its value.
+    pub(crate) keys: BTreeMap<String, Range<usize>>,
 }
 
 impl<'a> Walk<'a> {
@@ -53,6 +55,7 @@ impl<'a> Walk<'a> {
             env,
             faults: Vec::new(),
             places: BTreeMap::new(),
+            keys: BTreeMap::new(),
         }
     }
 
@@ -138,6 +141,7 @@ impl<'a> Walk<'a> {
         self.repeated(entries, path);
         for (key, node) in entries {
             let child = join(path, mask::word(&key.name).trim_matches('`'));
+            self.keys.insert(child.clone(), key.span.clone());
             if let Some(value) = self.value(node, of, &child) {
                 out.insert(key.name.clone(), value);
             }

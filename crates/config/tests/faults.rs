@@ -307,7 +307,7 @@ const PROVIDER: &[(&str, &str, usize, &str)] = &[
     (
         "model_mapping: {'a*b*': c}",
         "config::bad_pattern",
-        29,
+        21,
         "model_mapping.a*b*",
     ),
     (

@@ -10,6 +10,7 @@ use super::Check;
 use crate::mask;
 use crate::plan::{ModelRule, ProviderPlan};
 use crate::raw;
+use crate::source::Words;
 use crate::walk::nearest;
 
 impl Check<'_, '_> {
@@ -26,25 +27,17 @@ impl Check<'_, '_> {
         if self.faulty(path) {
             return None;
         }
-        if pattern.trim().is_empty() {
-            let message = "a model name is empty".to_owned();
-            let help = "write a name, or a pattern such as claude-opus-*";
-            self.fault(path, "config::empty", message, "empty", help);
+        if let Some(words) = unmatchable(&pattern, &self.shown(&pattern, path)) {
+            self.fault(path, words.code, words.message, &words.label, &words.help);
             return None;
         }
-        if pattern.matches('*').count() > 1 {
-            let message = format!(
-                "the pattern {} has more than one `*`",
-                self.shown(&pattern, path)
-            );
-            let help = "one `*` stands for any characters, such as claude-opus-*";
-            self.fault(
-                path,
-                "config::bad_pattern",
-                message,
-                "one `*` at most",
-                help,
-            );
+        Some(pattern)
+    }
+
+    /// As `pattern`, of the key of a table's entry. Keys are not expanded.
+    fn key_pattern(&mut self, pattern: String, path: &str) -> Option<String> {
+        if let Some(words) = unmatchable(&pattern, &mask::word(&pattern)) {
+            self.key_fault(path, words);
             return None;
         }
         Some(pattern)
@@ -59,14 +52,14 @@ impl Check<'_, '_> {
         let mut plan = Vec::new();
         for (from, to) in raw {
             let at = format!("{path}.{}", mask::word(&from).trim_matches('`'));
-            let from = self.pattern(from, &at);
+            let from = self.key_pattern(from, &at);
             if to.is_empty() {
                 let message = "a model name is empty".to_owned();
                 self.fault(&at, "config::empty", message, "empty", "write both names");
             } else if to.contains('*') {
-                let message = format!("{} is no model name", self.shown(&to, &at));
+                let message = "the name to send holds a `*`".to_owned();
                 let help = "a `*` may stand on the left alone";
-                self.fault(&at, "config::bad_pattern", message, "holds a `*`", help);
+                self.fault(&at, "config::bad_pattern", message, "not a name", help);
             }
             plan.extend(from.map(|from| (from, to)));
         }
@@ -136,7 +129,7 @@ impl Check<'_, '_> {
             let at = format!("routing.model_mapping.{}", shown.trim_matches('`'));
             self.known_provider(to, &at, providers);
             let open = if from.contains('*') { "" } else { "*" };
-            let pattern = self.pattern(format!("{from}{open}"), &at);
+            let pattern = self.key_pattern(format!("{from}{open}"), &at);
             rules.extend(pattern.map(|pattern| ModelRule {
                 pattern,
                 providers: vec![to.clone()],
@@ -174,6 +167,25 @@ impl Check<'_, '_> {
             }
         }
     }
+}
+
+/// Returns why a name can match nothing, if so.
+fn unmatchable(pattern: &str, shown: &str) -> Option<Words> {
+    let (code, message, label) = if pattern.trim().is_empty() {
+        ("config::empty", "a model name is empty".to_owned(), "empty")
+    } else if pattern.matches('*').count() > 1 {
+        let message = format!("the pattern {shown} has more than one `*`");
+        ("config::bad_pattern", message, "one `*` at most")
+    } else {
+        return None;
+    };
+    Some(Words {
+        code,
+        message,
+        label: label.to_owned(),
+        help: "write a name, or a pattern such as claude-opus-*".to_owned(),
+        path: String::new(),
+    })
 }
 
 /// Orders names before patterns, and a pattern that says more before one that says less.

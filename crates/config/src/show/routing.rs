@@ -24,7 +24,7 @@ impl Page {
         }
     }
 
-    pub(super) fn pooling(&mut self, plan: &PoolingPlan) {
+    pub(super) fn pooling(&mut self, plan: PoolingPlan) {
         self.raw(2, "pooling:");
         self.set(3, "enabled", plan.enabled);
         if let Some(strategy) = plan.strategy {
@@ -41,7 +41,7 @@ impl Page {
         self.set(1, "race", plan.race);
         self.set(1, "retry_budget_percent", plan.retry_budget_percent);
         self.set(1, "commit_hold_ms", ms(plan.commit_hold));
-        self.triggers(&plan.triggers);
+        self.triggers(plan.triggers);
         self.set(1, "max_wait_ms", ms(plan.max_wait));
         self.set(1, "max_waiting", plan.max_waiting);
         self.set(1, "spill", plan.spill);
@@ -63,7 +63,7 @@ impl Page {
         self.set(2, "max_sessions", plan.affinity.max_sessions);
     }
 
-    fn triggers(&mut self, plan: &TriggerPlan) {
+    fn triggers(&mut self, plan: TriggerPlan) {
         self.raw(1, "fail_over_on:");
         self.set(2, "rate_limited", plan.rate_limited);
         self.set(2, "overloaded", plan.overloaded);
