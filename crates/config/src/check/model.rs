@@ -116,8 +116,7 @@ impl Check<'_, '_> {
         mapping: &BTreeMap<String, String>,
         providers: &[ProviderPlan],
     ) -> Option<Vec<ModelRule>> {
-        let is_provider = |name: &String| providers.iter().any(|plan| plan.name == *name);
-        if !mapping.values().any(is_provider) {
+        if !names_providers(mapping, providers) {
             return None;
         }
         let message = "`routing.model_mapping` names providers, as in older files".to_owned();
@@ -137,6 +136,19 @@ impl Check<'_, '_> {
         }
         rules.sort_by(|a, b| rank(&a.pattern).cmp(&rank(&b.pattern)));
         Some(rules)
+    }
+
+    /// Warns of a mapping that sends the name of a provider in place of a model's.
+    pub(super) fn older_mapping(
+        &mut self,
+        mapping: &BTreeMap<String, String>,
+        providers: &[ProviderPlan],
+    ) {
+        if names_providers(mapping, providers) {
+            let message = "`routing.model_mapping` would send a provider's name as a model's";
+            let fix = "write model names on the right; rules for providers go in `routing.models`";
+            self.warn(message.to_owned(), fix);
+        }
     }
 
     /// Faults the name of a provider that is not in the file, and warns of one that is off.
@@ -167,6 +179,12 @@ impl Check<'_, '_> {
             }
         }
     }
+}
+
+/// Tells whether a mapping leads to a provider's name.
+fn names_providers(mapping: &BTreeMap<String, String>, providers: &[ProviderPlan]) -> bool {
+    let is_provider = |name: &String| providers.iter().any(|plan| plan.name == *name);
+    mapping.values().any(is_provider)
 }
 
 /// Returns why a name can match nothing, if so.

@@ -3,11 +3,12 @@
 //! In: their raw form and the providers. Out: their plans, with warnings of settings that cost
 //! money or do nothing. It must never name a provider that is not in the file.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Check, millis, size, small};
 use crate::plan::{
-    AffinityMode, AffinityPlan, BreakerPlan, HealthCheckPlan, HealthPlan, ProviderPlan,
+    AffinityMode, AffinityPlan, BreakerPlan, HealthCheckPlan, HealthPlan, KeyPlan, ProviderPlan,
     RoutingPlan, StrategyPlan, TriggerPlan,
 };
 use crate::raw;
@@ -23,6 +24,7 @@ impl Check<'_, '_> {
         let older = if strategy == StrategyPlan::Model && raw.models.is_empty() {
             self.older_rules(&raw.model_mapping, providers)
         } else {
+            self.older_mapping(&raw.model_mapping, providers);
             None
         };
         let (models, model_mapping) = match older {
@@ -56,6 +58,7 @@ impl Check<'_, '_> {
         };
         self.rules_and_strategy(&plan);
         self.attempts(&plan, providers);
+        self.order(plan.strategy, providers);
         plan
     }
 
@@ -104,12 +107,38 @@ impl Check<'_, '_> {
             let message = "nothing makes a request go on to another provider".to_owned();
             self.warn(message, "set one of `routing.fail_over_on` to true");
         }
+    }
+
+    /// Warns of weights and priorities that order no providers, though they may be meant to.
+    fn order(&mut self, strategy: StrategyPlan, providers: &[ProviderPlan]) {
         let weighted = providers.iter().any(|provider| provider.weight != 1);
-        if weighted && plan.strategy != StrategyPlan::WeightedRoundRobin {
-            let shown = plan.strategy.as_str();
+        if weighted && strategy != StrategyPlan::WeightedRoundRobin {
+            let shown = strategy.as_str();
             let message = format!("the weights of providers have no effect: {shown}");
             let fix = "choose `routing.strategy: weighted_round_robin`, or remove them";
             self.warn(message, fix);
+        }
+        // In older files a provider had the weight and the priority of its first key.
+        let first = |of: fn(&KeyPlan) -> i64| {
+            let keys = providers
+                .iter()
+                .filter_map(|provider| provider.keys.first());
+            keys.map(of).collect::<BTreeSet<_>>()
+        };
+        let ranked = providers.iter().any(|provider| provider.priority != 0);
+        let of_keys = if strategy == StrategyPlan::WeightedRoundRobin && !weighted {
+            first(|key| key.weight.into())
+        } else if strategy == StrategyPlan::Failover && !ranked {
+            first(|key| key.priority.into())
+        } else {
+            BTreeSet::new()
+        };
+        if of_keys.len() > 1 {
+            let message = "weights and priorities of keys do not order providers".to_owned();
+            self.warn(
+                message,
+                "write `weight` or `priority` beside `name` and `type`",
+            );
         }
     }
 

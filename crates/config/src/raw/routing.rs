@@ -119,7 +119,6 @@ pub(crate) struct ModelRule {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Affinity {
     /// Whether they do; `auto`: where there is more than one place. Default `auto`.
-    #[schemars(extend("enum" = ["auto", true, false]))]
     pub(crate) enabled: Option<Wish>,
     /// Sessions remembered; beyond it the longest unused is forgotten. Default 100000.
     #[schemars(range(min = 1, max = 10_000_000))]
@@ -129,6 +128,7 @@ pub(crate) struct Affinity {
 /// True, false, or what fits.
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(extend("type" = ["string", "boolean"], "enum" = ["auto", true, false]))]
 pub(crate) enum Wish {
     Auto,
     True,
