@@ -6,7 +6,10 @@
 
 mod address;
 mod client;
+mod key;
+mod model;
 mod provider;
+mod routing;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -15,8 +18,10 @@ use std::time::Duration;
 
 use relay_core::secret::Secret;
 
+use crate::mask;
 use crate::plan::{
-    DebugPlan, FilePlan, LogFormat, LogLevel, LoggingPlan, Plan, ServerPlan, TlsPlan, Warning,
+    DebugPlan, FilePlan, LogFormat, LogLevel, LoggingPlan, Plan, ProviderPlan, ServerPlan, TlsPlan,
+    Warning,
 };
 use crate::raw;
 use crate::source::Words;
@@ -26,6 +31,8 @@ use crate::walk::Walk;
 pub(crate) struct Check<'w, 'a> {
     walk: &'w mut Walk<'a>,
     warnings: Vec<Warning>,
+    /// Names of providers that stand in the file and may be repeated in a fault.
+    said: Vec<String>,
 }
 
 /// Makes the plan of a raw form. Faults go to the walk; with any, the plan is not to be used.
@@ -33,12 +40,18 @@ pub(crate) fn check(raw: raw::Raw, walk: &mut Walk<'_>) -> Plan {
     let mut check = Check {
         walk,
         warnings: Vec::new(),
+        said: Vec::new(),
     };
+    if raw.providers.is_none() {
+        check.said.push(ProviderPlan::anthropic().name);
+    }
     let mut plan = Plan::transparent();
     plan.server = check.server(raw.server);
     if let Some(providers) = raw.providers {
         plan.providers = check.providers(providers);
     }
+    plan.routing = check.routing(raw.routing, &plan.providers);
+    plan.health = check.health(&raw.health);
     plan.logging = check.logging(raw.logging);
     check.exposure(&plan);
     plan.warnings = check.warnings;
@@ -63,11 +76,35 @@ impl Check<'_, '_> {
         self.walk.fault(&span, words);
     }
 
+    /// Adds a fault at the key of a table's entry, given by the path of its value.
+    fn key_fault(&mut self, path: &str, mut words: Words) {
+        let span = self.walk.keys.get(path).cloned().unwrap_or_default();
+        path.clone_into(&mut words.path);
+        self.walk.fault(&span, words);
+    }
+
     fn warn(&mut self, message: String, fix: &str) {
         self.warnings.push(Warning {
             message,
             fix: fix.to_owned(),
         });
+    }
+
+    /// Tells whether a value came, at least in part, from a variable.
+    fn referenced(&self, path: &str) -> bool {
+        self.walk
+            .places
+            .get(path)
+            .is_some_and(|place| place.referenced)
+    }
+
+    /// Returns a value for use in a message; what a variable holds is never said.
+    fn shown(&self, text: &str, path: &str) -> String {
+        if self.referenced(path) {
+            "from the environment".to_owned()
+        } else {
+            mask::word(text)
+        }
     }
 
     /// Tells whether a place, or anything in it, is at fault already.
@@ -160,7 +197,7 @@ impl Check<'_, '_> {
     /// Faults a name that was used before.
     fn unique(&mut self, seen: &mut BTreeSet<String>, name: &str, path: &str, what: &str) {
         if !seen.insert(name.to_owned()) {
-            let shown = crate::mask::word(name);
+            let shown = self.shown(name, path);
             let message = format!("the {what} name {shown} is taken");
             self.fault(
                 path,
@@ -334,6 +371,16 @@ fn level(raw: raw::Level) -> LogLevel {
 /// A bound beyond the machine's own word is no bound; saturating keeps its meaning.
 fn size(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
+}
+
+/// The walk holds such a number to bounds far below what saturates here.
+fn small(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+/// As `small`, of a number that may be negative.
+fn signed(value: i64) -> i32 {
+    i32::try_from(value).unwrap_or(0)
 }
 
 fn millis(value: Option<u64>, default: Duration) -> Duration {

@@ -22,9 +22,11 @@ mod walk;
 pub use fault::{Fault, Faults, SnippetLine};
 pub use load::{Env, Format, ProcessEnv, default_path, load, parse};
 pub use plan::{
-    ANTHROPIC_BASE_URL, AuthPlan, ClientKey, CredentialHeader, DebugPlan, FilePlan, HttpVersion,
-    KeyPlan, LogFormat, LogLevel, LoggingPlan, Plan, ProviderKind, ProviderPlan, ProxyPlan,
-    RoutingPlan, ServerPlan, TlsPlan, Warning,
+    ANTHROPIC_BASE_URL, AffinityMode, AffinityPlan, AuthPlan, BreakerPlan, ClientKey,
+    CredentialHeader, DebugPlan, FilePlan, HealthCheckPlan, HealthPlan, HttpVersion, KeyPlan,
+    LimitsPlan, LogFormat, LogLevel, LoggingPlan, ModelRule, Plan, PoolingPlan, ProviderKind,
+    ProviderPlan, ProxyPlan, RoutingPlan, SelectionPlan, ServerPlan, StrategyPlan, TlsPlan,
+    TriggerPlan, Warning,
 };
 pub use schema::schema;
 pub use show::show;

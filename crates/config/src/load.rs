@@ -122,7 +122,7 @@ pub fn parse(name: &str, text: &str, format: Format, env: &dyn Env) -> Result<Pl
             return Err(Faults::one(source.fault(&span, words)));
         }
     };
-    let masks = Masks::of(&tree, &schema.safe, &schema.known);
+    let masks = Masks::of(&tree, schema.showable());
     let source = Source::masked(name, text, masks);
     let mut walk = Walk::new(&source, &schema, env);
     let value = walk.root(&tree);

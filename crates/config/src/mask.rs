@@ -174,6 +174,17 @@ pub(crate) fn covers(merged: &[Range<usize>], at: usize) -> bool {
     last.is_some_and(|range| range.contains(&at))
 }
 
+/// What may be shown where.
+#[derive(Clone, Copy)]
+pub(crate) struct Showable<'a> {
+    /// Keys whose values may be shown.
+    pub(crate) safe: &'a BTreeSet<String>,
+    /// Places of lists and tables, `[]` being any entry, whose texts may be shown.
+    pub(crate) places: &'a BTreeSet<String>,
+    /// Every key there is.
+    pub(crate) known: &'a BTreeSet<String>,
+}
+
 /// The parts of a text that its tree says to hide, and those the tree explains at all.
 #[derive(Default)]
 pub(crate) struct Masks {
@@ -182,28 +193,33 @@ pub(crate) struct Masks {
 }
 
 impl Masks {
-    /// Walks a tree. `safe` names the keys whose values may be shown, `known` every key there is.
-    pub(crate) fn of(tree: &Node, safe: &BTreeSet<String>, known: &BTreeSet<String>) -> Self {
+    /// Walks a tree.
+    pub(crate) fn of(tree: &Node, showable: Showable<'_>) -> Self {
         let mut masks = Self::default();
-        masks.walk(tree, false, safe, known);
+        masks.walk(tree, false, "", showable);
         masks
     }
 
-    fn walk(&mut self, node: &Node, show: bool, safe: &BTreeSet<String>, known: &BTreeSet<String>) {
+    fn walk(&mut self, node: &Node, show: bool, path: &str, showable: Showable<'_>) {
         match &node.kind {
             Kind::Map(entries) => {
+                let names = showable.places.contains(path);
                 for (key, value) in entries {
                     self.explained.push(key.span.clone());
                     let near = |name: &String| strsim::jaro_winkler(name, &key.name) > 0.8;
-                    if !known.iter().any(near) && key.name.len() >= 8 {
+                    let shown = names || key.name.len() < 8 || showable.known.iter().any(near);
+                    if !shown {
                         self.hidden.push(key.span.clone());
                     }
-                    self.walk(value, safe.contains(&key.name), safe, known);
+                    let child = format!("{path}.{}", key.name);
+                    let show = names || showable.safe.contains(&key.name);
+                    self.walk(value, show, &child, showable);
                 }
             }
             Kind::List(items) => {
+                let names = showable.places.contains(path);
                 for item in items {
-                    self.walk(item, show, safe, known);
+                    self.walk(item, names, &format!("{path}[]"), showable);
                 }
             }
             Kind::Null

@@ -13,8 +13,6 @@ pub(crate) enum When {
     Filled,
     /// The value is this word.
     Is(&'static str),
-    /// The list holds more than one entry that is not `enabled: false`.
-    MoreThanOne,
 }
 
 /// A feature that this version lacks.
@@ -34,20 +32,13 @@ const fn row(path: &'static str, when: When, what: &'static str) -> Row {
 
 /// Every feature that this version lacks.
 pub(crate) const ROWS: &[Row] = &[
-    row("routing", When::Filled, "routing between providers"),
     row("cache", When::Filled, "the cache"),
     row("grpc", When::Filled, "the management API"),
     row("metrics", When::Filled, "the metrics endpoint"),
-    row("health", When::Filled, "health checking"),
     row(
         "logging.output",
         When::Present,
         "choosing the output stream of the log",
-    ),
-    row(
-        "providers",
-        When::MoreThanOne,
-        "more than one enabled provider",
     ),
     row("providers[].type", When::Is("zai"), "the provider type zai"),
     row(
@@ -74,43 +65,6 @@ pub(crate) const ROWS: &[Row] = &[
         "providers[].type",
         When::Is("vertex"),
         "the provider type vertex",
-    ),
-    row("providers[].models", When::Present, "a list of models"),
-    row("providers[].pooling", When::Present, "pooling of keys"),
-    row(
-        "providers[].keys",
-        When::MoreThanOne,
-        "more than one key in a provider",
-    ),
-    row(
-        "providers[].keys[].rpm_limit",
-        When::Present,
-        "a limit of requests a minute",
-    ),
-    row(
-        "providers[].keys[].tpm_limit",
-        When::Present,
-        "a limit of tokens a minute",
-    ),
-    row(
-        "providers[].keys[].itpm_limit",
-        When::Present,
-        "a limit of input tokens a minute",
-    ),
-    row(
-        "providers[].keys[].otpm_limit",
-        When::Present,
-        "a limit of output tokens a minute",
-    ),
-    row(
-        "providers[].keys[].weight",
-        When::Present,
-        "the weight of a key",
-    ),
-    row(
-        "providers[].keys[].priority",
-        When::Present,
-        "the priority of a key",
     ),
     row("providers[].aws_region", When::Present, "Amazon Bedrock"),
     row(
@@ -171,13 +125,6 @@ mod tests {
         let key = row.path.rsplit('.').next().unwrap();
         match (row.when, row.path) {
             (When::Is(word), _) => format!("providers: [{{name: a, type: {word}}}]"),
-            (When::MoreThanOne, "providers") => {
-                "providers: [{name: a, type: anthropic}, {name: b, type: anthropic}]".to_owned()
-            }
-            (When::MoreThanOne, _) => one("keys: [{key: k}, {key: l}]"),
-            (_, path) if path.starts_with("providers[].keys[].") => {
-                one(&format!("keys: [{{key: k, {key}: 1}}]"))
-            }
             (_, path) if path.starts_with("providers[].") => one(&format!("{key}: x")),
             (_, path) => match path.split_once('.') {
                 Some((section, key)) => format!("{section}: {{{key}: 1}}"),
@@ -206,7 +153,7 @@ mod tests {
             pattern("providers[0].keys[12].key"),
             "providers[].keys[].key"
         );
-        assert_eq!(rows("providers[3].models").count(), 1);
+        assert_eq!(rows("providers[3].aws_region").count(), 1);
         assert_eq!(rows("providers[3].name").count(), 0);
     }
 }

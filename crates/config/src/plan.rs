@@ -5,6 +5,7 @@
 //! hold a value that was not checked, nor show a credential: a [`Secret`] prints as its id.
 
 mod default;
+mod routing;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,6 +14,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use relay_core::secret::Secret;
+
+pub use routing::{
+    AffinityMode, AffinityPlan, BreakerPlan, HealthCheckPlan, HealthPlan, ModelRule, PoolingPlan,
+    RoutingPlan, SelectionPlan, StrategyPlan, TriggerPlan,
+};
 
 /// The base URL of Anthropic's API.
 pub const ANTHROPIC_BASE_URL: &str = "https://api.anthropic.com";
@@ -28,6 +34,8 @@ pub struct Plan {
     pub logging: LoggingPlan,
     /// How a request finds its upstream.
     pub routing: RoutingPlan,
+    /// How upstreams are watched.
+    pub health: HealthPlan,
     /// What is allowed but unwise, each with its fix.
     pub warnings: Vec<Warning>,
     /// The file this came from, or `None` without one.
@@ -136,7 +144,22 @@ pub struct ProviderPlan {
     pub base_url: String,
     /// The relay's own credentials for it. Empty: only the client's own is used.
     pub keys: Vec<KeyPlan>,
-    /// Model names to send in place of those the client asks for, sorted by the asked name.
+    /// How its keys are used together.
+    pub pooling: PoolingPlan,
+    /// Under the strategy failover the higher is tried first; equals in the order of the file.
+    /// -1000 to 1000. Default 0.
+    pub priority: i32,
+    /// Its share of requests under the strategy weighted round robin, 1 to 1000. Default 1.
+    pub weight: u32,
+    /// Whose models it serves: thinking of another vendor's is foreign to it. Default: the name of
+    /// its kind.
+    pub vendor: String,
+    /// The models it serves, as names or patterns with one `*`. Empty: all.
+    pub models: Vec<String>,
+    /// The largest body it takes, in bytes. `None`: the server's bound alone.
+    pub max_body_bytes: Option<usize>,
+    /// Model names and patterns with the name to send in their place. The first that matches
+    /// counts: names come before patterns, long patterns before short.
     pub model_mapping: Vec<(String, String)>,
     /// Whether the client's own credential may be sent to it. Default true for Anthropic.
     pub accepts_client_credential: bool,
@@ -179,6 +202,25 @@ pub struct KeyPlan {
     pub name: String,
     /// The credential.
     pub secret: Secret,
+    /// What it may use; all that are set hold at once.
+    pub limits: LimitsPlan,
+    /// Its share among the keys, 1 to 1000. Default 1.
+    pub weight: u32,
+    /// A lower one is used only when no higher one can serve. -1000 to 1000. Default 0.
+    pub priority: i32,
+}
+
+/// What a key may use within any minute. `None`: only what the upstream itself says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LimitsPlan {
+    /// Requests.
+    pub rpm: Option<u64>,
+    /// Tokens, input and output together.
+    pub tpm: Option<u64>,
+    /// Input tokens; cache reads do not count.
+    pub itpm: Option<u64>,
+    /// Output tokens.
+    pub otpm: Option<u64>,
 }
 
 impl fmt::Debug for KeyPlan {
@@ -186,6 +228,9 @@ impl fmt::Debug for KeyPlan {
         f.debug_struct("KeyPlan")
             .field("name", &self.name)
             .field("secret", &self.secret.id())
+            .field("limits", &self.limits)
+            .field("weight", &self.weight)
+            .field("priority", &self.priority)
             .finish()
     }
 }
@@ -318,10 +363,6 @@ pub struct DebugPlan {
     /// TLS version, cipher, handshake time, reuse.
     pub log_connection: bool,
 }
-
-/// How a request finds its upstream. With one upstream there is nothing to choose.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RoutingPlan {}
 
 /// Something allowed but unwise.
 #[derive(Clone, Debug, PartialEq, Eq)]

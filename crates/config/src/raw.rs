@@ -6,10 +6,17 @@
 //! become the descriptions that an editor shows. Keys of later versions are rows of
 //! `not_built.rs`, not fields here.
 
+mod routing;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+
+pub(crate) use routing::{
+    Affinity, CircuitBreaker, FailOverOn, Health, ModelRule, Pooling, Routing, Selection, Strategy,
+    Wish,
+};
 
 /// A configuration of cc-relay.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -19,6 +26,10 @@ pub(crate) struct Raw {
     pub(crate) server: Server,
     /// The upstreams. Without this key: Anthropic, with the client's own credential.
     pub(crate) providers: Option<Vec<Provider>>,
+    /// How a request finds its upstream.
+    pub(crate) routing: Routing,
+    /// How upstreams are watched.
+    pub(crate) health: Health,
     /// What is logged, and where.
     pub(crate) logging: Logging,
 }
@@ -122,7 +133,22 @@ pub(crate) struct Provider {
     pub(crate) base_url: Option<String>,
     /// The relay's own credentials for it. Without: only the client's own is used.
     pub(crate) keys: Vec<Key>,
-    /// Model names to send in place of those asked for.
+    /// How its keys are used together.
+    pub(crate) pooling: Pooling,
+    /// Under `failover`, the higher is tried first; equals in the order of the file. Default 0.
+    #[schemars(range(min = -1000, max = 1000))]
+    pub(crate) priority: Option<i64>,
+    /// Its share of requests under `weighted_round_robin`. Default 1.
+    #[schemars(range(min = 1, max = 1000))]
+    pub(crate) weight: Option<u64>,
+    /// Whose models it serves: thinking of another vendor's is foreign to it. Default: its type.
+    pub(crate) vendor: Option<String>,
+    /// The models it serves, as names or patterns with one `*`. Default: all.
+    pub(crate) models: Vec<String>,
+    /// The largest body it takes, in bytes. Default: what `server.max_body_bytes` says.
+    #[schemars(range(min = 1024, max = 1_073_741_824))]
+    pub(crate) max_body_bytes: Option<u64>,
+    /// Model names, or patterns with one `*`, and the name to send in their place.
     pub(crate) model_mapping: BTreeMap<String, String>,
     /// Whether the client's own credential may be sent to it. Default true for anthropic.
     pub(crate) accepts_client_credential: Option<bool>,
@@ -165,11 +191,30 @@ pub(crate) enum HttpVersion {
 /// One of the relay's own credentials.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the file")]
 pub(crate) struct Key {
     /// Its name, unique within the provider. Default `k1`, `k2`, ... by position.
     pub(crate) name: Option<String>,
     /// The credential.
     pub(crate) key: Option<String>,
+    /// Requests a minute. Default: what the upstream says.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub(crate) rpm_limit: Option<u64>,
+    /// Tokens a minute, input and output together. Default: what the upstream says.
+    #[schemars(range(min = 1, max = 1_000_000_000_000_u64))]
+    pub(crate) tpm_limit: Option<u64>,
+    /// Input tokens a minute, cache reads not counted. Default: what the upstream says.
+    #[schemars(range(min = 1, max = 1_000_000_000_000_u64))]
+    pub(crate) itpm_limit: Option<u64>,
+    /// Output tokens a minute. Default: what the upstream says.
+    #[schemars(range(min = 1, max = 1_000_000_000_000_u64))]
+    pub(crate) otpm_limit: Option<u64>,
+    /// Its share among the keys. Default 1.
+    #[schemars(range(min = 1, max = 1000))]
+    pub(crate) weight: Option<u64>,
+    /// The lower is used only when no higher one can serve. Default 0.
+    #[schemars(range(min = -1000, max = 1000))]
+    pub(crate) priority: Option<i64>,
 }
 
 /// What is logged, and where.

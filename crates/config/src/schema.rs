@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::mask::SECRET_KEYS;
+use crate::mask::{SECRET_KEYS, Showable};
 use crate::not_built;
 use crate::raw::Raw;
 
@@ -40,6 +40,8 @@ pub(crate) struct Schema {
     pub(crate) known: BTreeSet<String>,
     /// The keys whose values may be shown.
     pub(crate) safe: BTreeSet<String>,
+    /// The lists and tables of texts, which may be shown: none of them holds credentials.
+    places: BTreeSet<String>,
     /// The sections that hold each key.
     homes: BTreeMap<String, BTreeSet<String>>,
 }
@@ -58,7 +60,9 @@ pub(crate) enum Shape<'a> {
     /// A text.
     Text,
     /// A whole number within bounds.
-    Whole { min: u64, max: u64 },
+    Whole { min: i128, max: i128 },
+    /// Milliseconds within bounds, as a number or as a text with a unit.
+    Time { min: i128, max: i128 },
     /// True or false.
     Flag,
 }
@@ -71,6 +75,7 @@ impl Shape<'_> {
             Self::List(_) => "a list",
             Self::Choice(_) | Self::Text => "text",
             Self::Whole { .. } => "a whole number",
+            Self::Time { .. } => "a span of time",
             Self::Flag => "true or false",
         }
     }
@@ -83,19 +88,35 @@ impl Schema {
             root: schema(),
             known: BTreeSet::new(),
             safe: BTreeSet::new(),
+            places: BTreeSet::new(),
             homes: BTreeMap::new(),
         };
         let mut homes = BTreeMap::new();
         new.homes(&new.root, "", &mut homes);
         new.homes = homes;
         let (mut known, mut safe) = (BTreeSet::new(), BTreeSet::new());
-        new.gather(&new.root, &mut known, &mut safe);
+        let mut sections = BTreeSet::new();
+        new.gather(&new.root, &mut known, &mut safe, &mut sections);
+        // Text in place of a section may be anything, so a name that is also one is not shown.
+        safe.retain(|key| !sections.contains(key));
+        let mut places = BTreeSet::new();
+        new.texts(&new.root, "", &mut places);
+        new.places = places;
         for row in not_built::ROWS {
             known.extend(row.path.rsplit('.').next().map(str::to_owned));
         }
         known.extend(["true", "false", "null"].map(str::to_owned));
         (new.known, new.safe) = (known, safe);
         new
+    }
+
+    /// Returns what of a file may be shown.
+    pub(crate) fn showable(&self) -> Showable<'_> {
+        Showable {
+            safe: &self.safe,
+            places: &self.places,
+            known: &self.known,
+        }
     }
 
     /// Returns the schema of a whole file.
@@ -106,10 +127,13 @@ impl Schema {
     /// Returns the shape that a schema stands for.
     pub(crate) fn shape<'a>(&'a self, schema: &'a Value) -> Shape<'a> {
         let schema = self.resolve(schema);
-        let number = |key: &str| schema.get(key).and_then(Value::as_u64);
         let choices = schema.get("enum").and_then(Value::as_array);
         if let Some(choices) = choices {
-            return Shape::Choice(choices.iter().filter_map(Value::as_str).collect());
+            return Shape::Choice(choices.iter().filter_map(choice).collect());
+        }
+        let (min, max) = bounds(schema);
+        if kinds(schema).collect::<Vec<_>>() == ["integer", "string"] {
+            return Shape::Time { min, max };
         }
         match kind(schema) {
             "object" => match (schema.get("properties"), schema.get("additionalProperties")) {
@@ -117,10 +141,7 @@ impl Schema {
                 (_, of) => Shape::Table(of.unwrap_or(&Value::Null)),
             },
             "array" => Shape::List(schema.get("items").unwrap_or(&Value::Null)),
-            "integer" => Shape::Whole {
-                min: number("minimum").unwrap_or(0),
-                max: number("maximum").unwrap_or(u64::MAX),
-            },
+            "integer" => Shape::Whole { min, max },
             "boolean" => Shape::Flag,
             _ => Shape::Text,
         }
@@ -136,7 +157,7 @@ impl Schema {
                 .and_then(Value::as_str)
                 .and_then(|reference| self.root.pointer(reference.strip_prefix('#')?));
             let optional = schema.get("anyOf").and_then(Value::as_array);
-            let something = optional.and_then(|any| any.iter().find(|one| kind(one) != "null"));
+            let something = optional.and_then(|any| any.iter().find(|one| !is_null(one)));
             match referenced.or(something) {
                 Some(next) => schema = next,
                 None => break,
@@ -145,10 +166,10 @@ impl Schema {
         schema
     }
 
-    /// Returns the one section that holds a key, `""` being the file itself.
+    /// Returns the one section that holds a key, `""` being the file itself, which comes first.
     pub(crate) fn home(&self, key: &str) -> Option<&str> {
         let homes = self.homes.get(key)?;
-        if homes.len() == 1 {
+        if homes.len() == 1 || homes.contains("") {
             homes.first().map(String::as_str)
         } else {
             None
@@ -173,11 +194,39 @@ impl Schema {
             | Shape::Choice(_)
             | Shape::Text
             | Shape::Whole { .. }
+            | Shape::Time { .. }
             | Shape::Flag => {}
         }
     }
 
-    fn gather(&self, schema: &Value, known: &mut BTreeSet<String>, safe: &mut BTreeSet<String>) {
+    /// Gathers the places of lists and tables of texts, as `mask.rs` names them.
+    fn texts(&self, schema: &Value, path: &str, out: &mut BTreeSet<String>) {
+        match self.shape(schema) {
+            Shape::Section(keys) => {
+                for (key, schema) in keys {
+                    self.texts(schema, &format!("{path}.{key}"), out);
+                }
+            }
+            Shape::List(of) | Shape::Table(of) if matches!(self.shape(of), Shape::Text) => {
+                out.insert(path.to_owned());
+            }
+            Shape::List(of) => self.texts(of, &format!("{path}[]"), out),
+            Shape::Table(_)
+            | Shape::Choice(_)
+            | Shape::Text
+            | Shape::Whole { .. }
+            | Shape::Time { .. }
+            | Shape::Flag => {}
+        }
+    }
+
+    fn gather(
+        &self,
+        schema: &Value,
+        known: &mut BTreeSet<String>,
+        safe: &mut BTreeSet<String>,
+        sections: &mut BTreeSet<String>,
+    ) {
         match self.shape(schema) {
             Shape::Section(keys) => {
                 for (key, schema) in keys {
@@ -186,28 +235,56 @@ impl Schema {
                         self.shape(schema),
                         Shape::Section(_) | Shape::Table(_) | Shape::List(_)
                     );
-                    if scalar && !SECRET_KEYS.contains(&key.as_str()) {
+                    if !scalar {
+                        sections.insert(key.clone());
+                    } else if !SECRET_KEYS.contains(&key.as_str()) {
                         safe.insert(key.clone());
                     }
-                    self.gather(schema, known, safe);
+                    self.gather(schema, known, safe, sections);
                 }
             }
-            Shape::Table(of) | Shape::List(of) => self.gather(of, known, safe),
+            Shape::Table(of) | Shape::List(of) => self.gather(of, known, safe, sections),
             Shape::Choice(words) => known.extend(words.into_iter().map(str::to_owned)),
-            Shape::Text | Shape::Whole { .. } | Shape::Flag => {}
+            Shape::Text | Shape::Whole { .. } | Shape::Time { .. } | Shape::Flag => {}
         }
     }
 }
 
+/// Tells whether a schema stands for "nothing".
+fn is_null(schema: &Value) -> bool {
+    schema.get("type").and_then(Value::as_str) == Some("null")
+}
+
 /// Returns the type that a schema names first, other than null.
 fn kind(schema: &Value) -> &str {
-    match schema.get("type") {
-        Some(Value::String(kind)) => kind,
-        Some(Value::Array(kinds)) => kinds
-            .iter()
-            .filter_map(Value::as_str)
-            .find(|kind| *kind != "null")
-            .unwrap_or("null"),
-        _ => "",
+    kinds(schema).next().unwrap_or("")
+}
+
+/// Returns the types that a schema names, other than null.
+fn kinds(schema: &Value) -> impl Iterator<Item = &str> {
+    let named = schema.get("type");
+    let list = named.and_then(Value::as_array).into_iter().flatten();
+    let all = named.into_iter().chain(list).filter_map(Value::as_str);
+    all.filter(|kind| *kind != "null")
+}
+
+/// Returns the bounds of a number; without a lower one it is not negative.
+fn bounds(schema: &Value) -> (i128, i128) {
+    let number = |key: &str| {
+        let value = schema.get(key)?;
+        let signed = value.as_i64().map(i128::from);
+        signed.or_else(|| value.as_u64().map(i128::from))
+    };
+    let min = number("minimum").unwrap_or(0);
+    (min, number("maximum").unwrap_or(i128::from(u64::MAX)))
+}
+
+/// Returns a choice as the text that stands for it.
+fn choice(value: &Value) -> Option<&str> {
+    match value {
+        Value::Bool(true) => Some("true"),
+        Value::Bool(false) => Some("false"),
+        Value::String(word) => Some(word),
+        Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
     }
 }

@@ -4,6 +4,8 @@
 //! duration in milliseconds, under the keys of the file. It must never write more of a credential
 //! than its last four characters, and those only of a long one.
 
+mod routing;
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +13,7 @@ use std::time::Duration;
 use relay_core::secret::Secret;
 
 use crate::plan::{
-    AuthPlan, CredentialHeader, HttpVersion, LoggingPlan, Plan, ProviderPlan, ServerPlan,
+    AuthPlan, CredentialHeader, HttpVersion, KeyPlan, LoggingPlan, Plan, ProviderPlan, ServerPlan,
 };
 
 /// Lines of YAML at a depth.
@@ -34,6 +36,8 @@ pub fn show(plan: &Plan) -> String {
     for provider in &plan.providers {
         page.provider(provider);
     }
+    page.routing(&plan.routing);
+    page.health(&plan.health);
     page.logging(&plan.logging);
     page.text
 }
@@ -121,19 +125,16 @@ impl Page {
         self.set(2, "type", provider.kind.as_str());
         self.set(2, "enabled", provider.enabled);
         self.text(2, "base_url", &provider.base_url);
-        if !provider.keys.is_empty() {
-            self.raw(2, "keys:");
+        self.set(2, "priority", provider.priority);
+        self.set(2, "weight", provider.weight);
+        self.text(2, "vendor", &provider.vendor);
+        if let Some(bytes) = provider.max_body_bytes {
+            self.set(2, "max_body_bytes", bytes);
         }
-        for key in &provider.keys {
-            self.text(3, "- name", &key.name);
-            self.text(4, "key", &masked(&key.secret));
-        }
-        if !provider.model_mapping.is_empty() {
-            self.raw(2, "model_mapping:");
-        }
-        for (from, to) in &provider.model_mapping {
-            self.text(3, &quoted(from), to);
-        }
+        self.list(2, "models", &provider.models);
+        self.mapping(2, &provider.model_mapping);
+        self.pooling(provider.pooling);
+        self.keys(&provider.keys);
         self.set(
             2,
             "accepts_client_credential",
@@ -153,6 +154,29 @@ impl Page {
         self.set(2, "prewarm", provider.prewarm);
         self.set(2, "max_idle_connections", provider.max_idle_connections);
         self.set(2, "idle_timeout_ms", ms(provider.idle_timeout));
+    }
+
+    fn keys(&mut self, keys: &[KeyPlan]) {
+        if !keys.is_empty() {
+            self.raw(2, "keys:");
+        }
+        for key in keys {
+            self.text(3, "- name", &key.name);
+            self.text(4, "key", &masked(&key.secret));
+            let limits = [
+                ("rpm_limit", key.limits.rpm),
+                ("tpm_limit", key.limits.tpm),
+                ("itpm_limit", key.limits.itpm),
+                ("otpm_limit", key.limits.otpm),
+            ];
+            for (name, limit) in limits {
+                if let Some(limit) = limit {
+                    self.set(4, name, limit);
+                }
+            }
+            self.set(4, "weight", key.weight);
+            self.set(4, "priority", key.priority);
+        }
     }
 
     fn logging(&mut self, logging: &LoggingPlan) {

@@ -5,10 +5,11 @@
 //! rather than stopping the walk, so that the meaning of the others is checked too. It must never
 //! put an expanded value into words.
 
+mod time;
 mod words;
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use serde_json::{Map, Value};
 
@@ -41,6 +42,8 @@ pub(crate) struct Walk<'a> {
     env: &'a dyn Env,
     pub(crate) faults: Vec<Fault>,
     pub(crate) places: BTreeMap<String, Place>,
+    /// Where each key of a table stands, by the path of its value.
+    pub(crate) keys: BTreeMap<String, Range<usize>>,
 }
 
 impl<'a> Walk<'a> {
@@ -52,6 +55,7 @@ impl<'a> Walk<'a> {
             env,
             faults: Vec::new(),
             places: BTreeMap::new(),
+            keys: BTreeMap::new(),
         }
     }
 
@@ -85,11 +89,18 @@ impl<'a> Walk<'a> {
             (Shape::Table(of), Kind::Map(entries)) => Some(self.table(of, entries, path)),
             (Shape::List(of), Kind::List(items)) => Some(self.list(of, items, path)),
             (Shape::Flag, Kind::Bool(value)) => Some(Value::Bool(*value)),
-            (Shape::Whole { min, max }, Kind::Integer(number)) => {
-                self.whole(*number, min, max, node, path)
+            (Shape::Choice(words), Kind::Bool(value)) if words.contains(&bool_word(*value)) => {
+                Some(bool_word(*value).into())
+            }
+            (Shape::Whole { min, max } | Shape::Time { min, max }, Kind::Integer(number)) => {
+                self.whole(*number, &(min..=max), node, path)
             }
             (
-                Shape::Text | Shape::Choice(_) | Shape::Flag | Shape::Whole { .. },
+                Shape::Text
+                | Shape::Choice(_)
+                | Shape::Flag
+                | Shape::Whole { .. }
+                | Shape::Time { .. },
                 Kind::Text(text),
             ) => {
                 let expanded = self.expand(text, node, path)?;
@@ -130,6 +141,7 @@ impl<'a> Walk<'a> {
         self.repeated(entries, path);
         for (key, node) in entries {
             let child = join(path, mask::word(&key.name).trim_matches('`'));
+            self.keys.insert(child.clone(), key.span.clone());
             if let Some(value) = self.value(node, of, &child) {
                 out.insert(key.name.clone(), value);
             }
@@ -138,25 +150,21 @@ impl<'a> Walk<'a> {
     }
 
     fn list(&mut self, of: &Value, items: &[Node], path: &str) -> Value {
+        let shapes = self.schema;
+        // An entry at fault keeps its position, so that the places of the others stay true.
+        let nothing = match shapes.shape(of) {
+            Shape::Section(_) | Shape::Table(_) => Value::Object(Map::new()),
+            Shape::List(_) => Value::Array(Vec::new()),
+            Shape::Choice(_)
+            | Shape::Text
+            | Shape::Whole { .. }
+            | Shape::Time { .. }
+            | Shape::Flag => Value::String(String::new()),
+        };
         let mut out = Vec::new();
-        let row = not_built::rows(path).find(|row| row.when == When::MoreThanOne);
-        let mut enabled = 0_usize;
         for (index, node) in items.iter().enumerate() {
-            let child = format!("{path}[{index}]");
-            // An entry at fault keeps its position, so that the places of the others stay true.
-            let value = self
-                .value(node, of, &child)
-                .unwrap_or(Value::Object(Map::new()));
-            if value.get("enabled") != Some(&Value::Bool(false)) {
-                enabled = enabled.saturating_add(1);
-            }
-            if enabled == 2
-                && let Some(row) = row
-            {
-                self.not_built(row, &anchor(node), child);
-                enabled = 3;
-            }
-            out.push(value);
+            let value = self.value(node, of, &format!("{path}[{index}]"));
+            out.push(value.unwrap_or_else(|| nothing.clone()));
         }
         Value::Array(out)
     }
@@ -164,26 +172,25 @@ impl<'a> Walk<'a> {
     fn whole(
         &mut self,
         number: i128,
-        min: u64,
-        max: u64,
+        bounds: &RangeInclusive<i128>,
         node: &Node,
         path: &str,
     ) -> Option<Value> {
-        match u64::try_from(number) {
-            Ok(value) if (min..=max).contains(&value) => Some(value.into()),
-            _ => {
-                let words = Words {
-                    code: "config::out_of_range",
-                    message: format!("`{}` must be {min} to {max}", leaf(path)),
-                    path: path.to_owned(),
-                    label: "out of range".to_owned(),
-                    help: "write a number within the bounds, or remove the line for the default"
-                        .to_owned(),
-                };
-                self.fault(&node.span, words);
-                None
-            }
+        if bounds.contains(&number) {
+            let negative = i64::try_from(number).map(Value::from);
+            let value = u64::try_from(number).map(Value::from);
+            return value.or(negative).ok();
         }
+        let (min, max) = (bounds.start(), bounds.end());
+        let words = Words {
+            code: "config::out_of_range",
+            message: format!("`{}` must be {min} to {max}", leaf(path)),
+            path: path.to_owned(),
+            label: "out of range".to_owned(),
+            help: "write a number within the bounds, or remove the line for the default".to_owned(),
+        };
+        self.fault(&node.span, words);
+        None
     }
 
     /// Reads a text as what its place asks for, after expansion.
@@ -209,7 +216,12 @@ impl<'a> Walk<'a> {
             }
             Shape::Whole { min, max } if expanded.referenced => {
                 if let Ok(number) = value.trim().parse::<i128>() {
-                    return self.whole(number, *min, *max, node, path);
+                    return self.whole(number, &(*min..=*max), node, path);
+                }
+            }
+            Shape::Time { min, max } => {
+                if let Some(number) = time::millis(value) {
+                    return self.whole(number, &(*min..=*max), node, path);
                 }
             }
             Shape::Flag if expanded.referenced => {
@@ -264,6 +276,10 @@ pub(crate) fn anchor(node: &Node) -> Range<usize> {
         | Kind::Date
         | Kind::Text(_) => node.span.clone(),
     }
+}
+
+fn bool_word(value: bool) -> &'static str {
+    if value { "true" } else { "false" }
 }
 
 /// Returns the row for a key that this version knows and does not read, if it is one.

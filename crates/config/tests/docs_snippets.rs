@@ -18,7 +18,7 @@ impl Env for AnyEnv {
         match name {
             "A_VARIABLE_NEVER_SET" | "LISTEN" | "TIMEOUT_MS" => None,
             name if name.ends_with("_FILE") => Some(format!("{}/Cargo.toml", crate_folder())),
-            _ => Some("a-credential-0123456789".to_owned()),
+            _ => Some(format!("a-credential-0123456789-{name}")),
         }
     }
 }

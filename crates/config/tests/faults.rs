@@ -294,18 +294,74 @@ const PROVIDER: &[(&str, &str, usize, &str)] = &[
         24,
         "model_mapping.a",
     ),
-    ("models: [a]", "config::not_built", 5, "models"),
     (
-        "pooling: {enabled: true}",
-        "config::not_built",
-        5,
-        "pooling",
+        "models: [a, 'b*c*']",
+        "config::bad_pattern",
+        17,
+        "models[1]",
+    ),
+    ("models: ['']", "config::empty", 14, "models[0]"),
+    ("models: [~]", "config::empty", 14, "models[0]"),
+    ("models: [{a: b}]", "config::wrong_type", 15, "models[0]"),
+    ("models: a", "config::wrong_type", 13, "models"),
+    (
+        "model_mapping: {'a*b*': c}",
+        "config::bad_pattern",
+        21,
+        "model_mapping.a*b*",
     ),
     (
-        "keys: [{key: '${KEY}', weight: 3}]",
-        "config::not_built",
-        28,
+        "model_mapping: {'a*': 'c*'}",
+        "config::bad_pattern",
+        27,
+        "model_mapping.a*",
+    ),
+    ("weight: 0", "config::out_of_range", 13, "weight"),
+    ("priority: -1001", "config::out_of_range", 15, "priority"),
+    ("priority: high", "config::wrong_type", 15, "priority"),
+    ("vendor: 'a b'", "config::bad_name", 13, "vendor"),
+    ("vendor: ''", "config::empty", 13, "vendor"),
+    (
+        "max_body_bytes: 1023",
+        "config::out_of_range",
+        21,
+        "max_body_bytes",
+    ),
+    (
+        "pooling: {strategy: least_busy}",
+        "config::unknown_value",
+        25,
+        "pooling.strategy",
+    ),
+    (
+        "pooling: {enabled: no}",
+        "config::wrong_type",
+        24,
+        "pooling.enabled",
+    ),
+    (
+        "keys: [{key: '${KEY}', weight: 1001}]",
+        "config::out_of_range",
+        36,
         "keys[0].weight",
+    ),
+    (
+        "keys: [{key: '${KEY}', rpm_limit: 0}]",
+        "config::out_of_range",
+        39,
+        "keys[0].rpm_limit",
+    ),
+    (
+        "keys: [{key: '${KEY}', itpm_limit: 2m}]",
+        "config::wrong_type",
+        40,
+        "keys[0].itpm_limit",
+    ),
+    (
+        "keys: [{key: '${KEY}'}, {key: '${KEY}'}]",
+        "config::duplicate_credential",
+        35,
+        "keys[1].key",
     ),
     (
         "aws_region: eu-west-1",
@@ -370,17 +426,12 @@ fn each_fault_of_a_provider_at_its_place() {
 
 #[test]
 fn what_is_not_built_is_named_whatever_it_holds() {
-    for section in ["routing", "cache", "grpc", "metrics", "health"] {
+    for section in ["cache", "grpc", "metrics"] {
         let text = format!("{section}: {{anything: {{at: all}}}}");
         one(&text, "config::not_built", 1, 1, section);
         read(&format!("{section}:")).unwrap();
         read(&format!("{section}: {{}}")).unwrap();
     }
-    let two = "providers:\n- {name: a, type: anthropic}\n- {name: b, type: anthropic}\n";
-    one(two, "config::not_built", 3, 4, "providers[1]");
-    read(&two.replace("b, type", "b, enabled: false, type")).unwrap();
-    let keys = provider("keys: [{key: '${KEY}'}, {key: '${WORD}'}]");
-    one(&keys, "config::not_built", 4, 30, "providers[0].keys[1]");
 }
 
 #[test]
@@ -809,9 +860,19 @@ const BROKEN: &[&str] = &[
     "providers: [{name: a, type: anthropic, proxy: 'https://u:@@host'}]",
     "providers: [{name: a, type: anthropic, proxy: '@'}]",
     "providers: [{name: a, type: anthropic, ca_file: '/@'}]",
-    "providers: [{name: a, type: anthropic, keys: [{key: @, weight: 1}]}]",
+    "providers: [{name: a, type: anthropic, keys: [{key: @, weight: 0}]}]",
     "providers: [{name: a, type: anthropic, keys: [{key: @, x: @}], aws_secret_access_key: @}]",
     "providers: [{name: a, type: anthropic, keys: [{key: |\n  @\n  @\n}]}]",
+    "providers: [{name: a, type: anthropic, models: ['@*@*', [@], '']}]",
+    "providers: [{name: a, type: anthropic, vendor: '@ @', pooling: {strategy: @}}]",
+    "providers: [{name: a, type: anthropic, pooling: @, keys: [{key: '@'}, {key: '@'}]}]",
+    "providers: [{name: @, type: anthropic}]\nrouting: {default_provider: anthropic}",
+    "routing: @",
+    "routing: {strategy: @, max_attempts: @, failover_timeout: @, fail_over_on: {auth: @}}",
+    "routing: {default_provider: @, models: [{match: '@*@*', providers: [@]}, @]}",
+    "routing: {model_mapping: {'@*@*': '@*', a: @, b: '@*'}, affinity: {enabled: @}}",
+    "routing: {strategy: model_based, model_mapping: {a: anthropic, @: @}}",
+    "health: {health_check: @, circuit_breaker: {window_ms: @}}",
     "providers: [{name: a, type: anthropic, model_mapping: {@: 1, b: '', c: [@]}}]",
     "providers: [{name: a, type: anthropic, keys: [{name: @, key: ''}, {name: @, key: @}]}]",
     "x: &k {key: @}\nproviders: [*k, {<<: *k}]",
@@ -860,6 +921,14 @@ fn a_weak_password_is_hidden_where_a_credential_belongs() {
         "server: {auth: {api_key: '${SPACED}', keys: [{name: '${WORD} ', key: x}]}}",
         "logging: {level: '${WORD}'}",
         "server: {listen: '${WORD}', timeout_ms: '${WORD}'}",
+        "routing: {default_provider: '${WORD}', models: [{match: '${WORD}**', providers: ['${WORD}']}]}",
+        "routing: {fail_over_on: {auth: '${WORD}'}, failover_timeout: '${WORD}'}",
+        "routing: {model_mapping: {a: '${WORD}*'}, strategy: '${WORD}'}",
+        "providers: [{name: '${WORD}', type: anthropic}]\nrouting: {default_provider: hunter}",
+        "providers: [{name: '${WORD}', type: anthropic}, {name: '${WORD}', type: anthropic}]",
+        "providers: [{name: a, type: anthropic, keys: [{key: hunter2}, {key: hunter2}]}]",
+        "routing: {models: [hunter2]}",
+        "providers: [hunter2]",
         "x: 1 # my password is hunter2",
         "server:\n  auth:\n    api_key: |\n      hunter2\n    x: 1\n   y: 2",
         "password: hunter2",

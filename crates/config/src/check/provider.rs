@@ -1,13 +1,12 @@
 //! The providers of a file.
 //!
-//! In: their raw form. Out: their plans. It must never let two providers, or two keys of one,
-//! share a name.
+//! In: their raw form. Out: their plans. It must never let two providers share a name.
 
 use std::collections::BTreeSet;
 
-use super::{Check, address, millis, size};
+use super::{Check, address, millis, signed, size, small};
 use crate::mask;
-use crate::plan::{HttpVersion, KeyPlan, ProviderKind, ProviderPlan, ProxyPlan};
+use crate::plan::{HttpVersion, ProviderKind, ProviderPlan, ProxyPlan};
 use crate::raw;
 use crate::walk::nearest;
 
@@ -80,8 +79,16 @@ impl Check<'_, '_> {
             kind,
             enabled: raw.enabled.unwrap_or(base.enabled),
             base_url: base_url.unwrap_or(base.base_url),
+            pooling: self.pooling(&raw.pooling, &raw.keys, path),
             keys: self.keys(raw.keys, path),
-            model_mapping: self.mapping(raw.model_mapping, path),
+            priority: raw.priority.map_or(base.priority, signed),
+            weight: raw.weight.map_or(base.weight, small),
+            vendor: self
+                .vendor(raw.vendor, path)
+                .unwrap_or(kind.as_str().to_owned()),
+            models: self.patterns(raw.models, &format!("{path}.models")),
+            max_body_bytes: raw.max_body_bytes.map(size),
+            model_mapping: self.mapping(raw.model_mapping, &format!("{path}.model_mapping")),
             accepts_client_credential: raw
                 .accepts_client_credential
                 .unwrap_or(base.accepts_client_credential),
@@ -102,15 +109,30 @@ impl Check<'_, '_> {
         names: &mut BTreeSet<String>,
     ) -> Option<String> {
         let name = self.needed(name, path, "the name stands in logs and commands")?;
-        let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if name.len() > 64 || !name.chars().all(good) {
+        if !plain(&name) {
             let message = "`name` must be 1 to 64 letters, digits, `-`, `_` or `.`".to_owned();
             let help = "choose a short plain name";
             self.fault(path, "config::bad_name", message, "not a plain name", help);
             return None;
         }
         self.unique(names, &name, path, "provider");
+        if !self.referenced(path) && mask::word(&name).contains(&name) {
+            self.said.push(name.clone());
+        }
         Some(name)
+    }
+
+    fn vendor(&mut self, vendor: Option<String>, path: &str) -> Option<String> {
+        let vendor = vendor?;
+        let path = format!("{path}.vendor");
+        let vendor = self.needed(Some(vendor), &path, "such as `vendor: anthropic`")?;
+        if plain(&vendor) {
+            return Some(vendor);
+        }
+        let message = "`vendor` must be 1 to 64 letters, digits, `-`, `_` or `.`".to_owned();
+        let help = "the same word for every provider that serves this vendor's models";
+        self.fault(&path, "config::bad_name", message, "not a plain name", help);
+        None
     }
 
     fn base_url(&mut self, text: &str, path: &str) -> Option<String> {
@@ -154,48 +176,12 @@ impl Check<'_, '_> {
         }
         ProxyPlan::FromEnvironment
     }
+}
 
-    fn keys(&mut self, raw: Vec<raw::Key>, path: &str) -> Vec<KeyPlan> {
-        let mut names = BTreeSet::new();
-        let mut plans = Vec::new();
-        for (index, key) in raw.into_iter().enumerate() {
-            let path = format!("{path}.keys[{index}]");
-            let at_fault = self
-                .walk
-                .faults
-                .iter()
-                .any(|fault| fault.path == path && fault.code == "config::wrong_type");
-            if at_fault {
-                continue;
-            }
-            let default = format!("k{}", index.saturating_add(1));
-            let name = key.name.filter(|name| !name.is_empty()).unwrap_or(default);
-            self.unique(&mut names, &name, &format!("{path}.name"), "key");
-            let key_path = format!("{path}.key");
-            if key.key.is_none() {
-                self.needed(None, &key_path, "write it as ${NAME}");
-            }
-            let secret = self.secret(key.key, &key_path);
-            plans.extend(secret.map(|secret| KeyPlan { name, secret }));
-        }
-        plans
-    }
-
-    fn mapping(
-        &mut self,
-        raw: std::collections::BTreeMap<String, String>,
-        path: &str,
-    ) -> Vec<(String, String)> {
-        for (from, to) in &raw {
-            if from.is_empty() || to.is_empty() {
-                let shown = mask::word(from);
-                let at = format!("{path}.model_mapping.{}", shown.trim_matches('`'));
-                let message = "a model name is empty".to_owned();
-                self.fault(&at, "config::empty", message, "empty", "write both names");
-            }
-        }
-        raw.into_iter().collect()
-    }
+/// Tells whether a name is short and plain.
+fn plain(name: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    name.len() <= 64 && name.chars().all(good)
 }
 
 fn version(raw: raw::HttpVersion) -> HttpVersion {

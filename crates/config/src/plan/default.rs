@@ -7,8 +7,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::{
-    ANTHROPIC_BASE_URL, AuthPlan, DebugPlan, FilePlan, HttpVersion, LogFormat, LogLevel,
-    LoggingPlan, Plan, ProviderKind, ProviderPlan, ProxyPlan, RoutingPlan, ServerPlan,
+    ANTHROPIC_BASE_URL, AffinityMode, AffinityPlan, AuthPlan, BreakerPlan, DebugPlan, FilePlan,
+    HealthCheckPlan, HealthPlan, HttpVersion, LogFormat, LogLevel, LoggingPlan, Plan, PoolingPlan,
+    ProviderKind, ProviderPlan, ProxyPlan, RoutingPlan, ServerPlan, StrategyPlan, TriggerPlan,
 };
 
 impl Plan {
@@ -20,6 +21,7 @@ impl Plan {
             providers: vec![ProviderPlan::anthropic()],
             logging: LoggingPlan::default(),
             routing: RoutingPlan::default(),
+            health: HealthPlan::default(),
             warnings: Vec::new(),
             source: None,
             digest: crate::load::digest(""),
@@ -68,6 +70,12 @@ impl ProviderPlan {
             enabled: true,
             base_url: ANTHROPIC_BASE_URL.to_owned(),
             keys: Vec::new(),
+            pooling: PoolingPlan::default(),
+            priority: 0,
+            weight: 1,
+            vendor: ProviderKind::Anthropic.as_str().to_owned(),
+            models: Vec::new(),
+            max_body_bytes: None,
             model_mapping: Vec::new(),
             accepts_client_credential: true,
             ca_file: None,
@@ -77,6 +85,81 @@ impl ProviderPlan {
             prewarm: 1,
             max_idle_connections: 64,
             idle_timeout: Duration::from_secs(55),
+        }
+    }
+}
+
+impl Default for PoolingPlan {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            strategy: None,
+        }
+    }
+}
+
+impl Default for RoutingPlan {
+    fn default() -> Self {
+        Self {
+            strategy: StrategyPlan::Failover,
+            failover_timeout: Some(Duration::from_mins(3)),
+            max_attempts: 3,
+            race: 1,
+            retry_budget_percent: 20,
+            commit_hold: Duration::from_secs(1),
+            triggers: TriggerPlan::default(),
+            max_wait: Duration::ZERO,
+            max_waiting: 64,
+            spill: false,
+            strip_foreign_thinking: true,
+            debug: false,
+            default_provider: None,
+            model_mapping: Vec::new(),
+            models: Vec::new(),
+            affinity: AffinityPlan::default(),
+        }
+    }
+}
+
+impl Default for TriggerPlan {
+    fn default() -> Self {
+        Self {
+            rate_limited: true,
+            overloaded: true,
+            server_error: true,
+            timeout: true,
+            connection: true,
+            auth: true,
+            model_not_found: true,
+        }
+    }
+}
+
+impl Default for AffinityPlan {
+    fn default() -> Self {
+        Self {
+            mode: AffinityMode::Auto,
+            max_sessions: 100_000,
+        }
+    }
+}
+
+impl Default for HealthPlan {
+    fn default() -> Self {
+        Self {
+            check: HealthCheckPlan {
+                enabled: true,
+                interval: Duration::from_secs(30),
+                timeout: Duration::from_secs(5),
+            },
+            breaker: BreakerPlan {
+                failure_threshold: 5,
+                failure_rate_percent: 50,
+                window: Duration::from_secs(30),
+                min_requests: 20,
+                open_duration: Duration::from_secs(30),
+                half_open_probes: 1,
+            },
         }
     }
 }

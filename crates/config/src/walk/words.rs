@@ -61,6 +61,7 @@ impl Walk<'_> {
             ("text", Kind::Integer(_) | Kind::Float | Kind::Bool(_) | Kind::Date) => {
                 "put the value in quotes".to_owned()
             }
+            ("a span of time", _) => "write milliseconds, or a unit, such as 5s".to_owned(),
             ("a whole number", Kind::Text(_)) => "write digits alone, without a unit".to_owned(),
             ("true or false", Kind::Text(_)) => "write true or false, without quotes".to_owned(),
             _ => format!("write {wanted} here, as in example.yaml"),
@@ -168,7 +169,6 @@ impl Walk<'_> {
             path,
             label: "not available".to_owned(),
             help: match row.when {
-                When::MoreThanOne => "keep one, remove the others".to_owned(),
                 When::Is(_) => "remove this provider; this version knows: anthropic".to_owned(),
                 When::Present | When::Filled => "remove it".to_owned(),
             },
