@@ -7,19 +7,31 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 use http::Uri;
 use relay_config::{
-    AuthPlan, CredentialHeader, HttpVersion, LoggingPlan, Plan, ProviderKind, ProviderPlan,
-    ProxyPlan,
+    AffinityMode, AuthPlan, BreakerPlan, CredentialHeader, HttpVersion, KeyPlan, LoggingPlan, Plan,
+    ProviderKind, ProviderPlan, ProxyPlan, RoutingPlan, SelectionPlan, StrategyPlan,
 };
+use relay_core::board::Board;
+use relay_core::breaker::BreakerOptions;
 use relay_core::credential::{self, AuthPolicy, Client};
+use relay_core::keys::{KeyLimits, KeyPool, KeySpec, Selection};
+use relay_core::models::{ModelMap, Pattern};
 use relay_core::provider::Provider;
 use relay_core::request::{ModelName, Timeouts};
-use relay_core::snapshot::{Limits, Snapshot, Target, TargetId};
+use relay_core::snapshot::{Limits, Routing, Snapshot, Target, TargetId, Triggers};
+use relay_core::station::Station;
+use relay_core::strategy::{Kind, ModelRule};
 use relay_providers::compatible::{Compatible, KeyHeader};
-use relay_proxy::{self as proxy, Connector, ConnectorOptions, ExhibitOptions, ProxyChoice};
+use relay_proxy::{
+    self as proxy, Connector, ConnectorOptions, ExhibitOptions, Probing, ProxyChoice,
+};
 
 /// The parts of a relay.
 #[expect(missing_debug_implementations, reason = "a snapshot holds secrets")]
 pub struct Assembled {
+    /// What the relay remembers.
+    pub board: Arc<Board>,
+    /// How upstreams are probed.
+    pub probing: Option<Probing>,
     /// What decides about requests.
     pub snapshot: Snapshot,
     /// How each target is reached, in the snapshot's order.
@@ -35,14 +47,20 @@ pub struct Assembled {
 pub fn assemble(plan: &Plan) -> anyhow::Result<Assembled> {
     let mut targets = Vec::new();
     let mut connectors = Vec::new();
+    let options = breaker(&plan.health.breaker);
     for provider in plan.providers.iter().filter(|provider| provider.enabled) {
         let base = base_url(provider)?;
-        targets.push(Arc::new(target(provider, &base)));
+        let keys = keys(provider, &plan.routing);
+        let station = Station::new(keys, options);
+        targets.push(Arc::new(target(provider, &base, plan, station)));
         connectors.push(Arc::new(connector(provider, &base)?));
     }
     let server = &plan.server;
+    let routing = &plan.routing;
+    let board = Board::new(routing.affinity.max_sessions, routing.max_waiting)?;
     let snapshot = Snapshot {
         auth: auth(&server.auth),
+        routing: snapshot_routing(routing, &targets),
         targets,
         limits: Limits {
             max_body_bytes: server.max_body_bytes,
@@ -57,7 +75,13 @@ pub fn assemble(plan: &Plan) -> anyhow::Result<Assembled> {
         },
         digest: plan.digest.as_str().into(),
     };
+    let check = plan.health.check;
     Ok(Assembled {
+        board: Arc::new(board),
+        probing: check.enabled.then_some(Probing {
+            interval: check.interval,
+            timeout: check.timeout,
+        }),
         snapshot,
         connectors,
         exhibit: exhibit(&plan.logging),
@@ -102,24 +126,125 @@ fn base_url(provider: &ProviderPlan) -> anyhow::Result<Uri> {
         .with_context(|| format!("base_url of {}", provider.name))
 }
 
-fn target(provider: &ProviderPlan, base: &Uri) -> Target {
+fn target(provider: &ProviderPlan, base: &Uri, plan: &Plan, station: Arc<Station>) -> Target {
     Target {
         id: TargetId::new(provider.name.as_str()),
         provider: dialect(provider, base),
-        key: provider.keys.first().map(|key| key.secret.clone()),
+        vendor: provider.vendor.as_str().into(),
+        priority: provider.priority,
+        weight: provider.weight,
+        models: provider.models.iter().map(|it| Pattern::new(it)).collect(),
+        model_mapping: model_map(&provider.model_mapping),
+        max_body_bytes: provider.max_body_bytes.unwrap_or(plan.server.max_body_bytes),
         accepts_client_credential: provider.accepts_client_credential,
+        station,
+    }
+}
+
+fn model_map(pairs: &[(String, String)]) -> ModelMap {
+    let pair = |(from, to): &(String, String)| (Pattern::new(from), ModelName::new(to.as_str()));
+    ModelMap::new(pairs.iter().map(pair))
+}
+
+fn keys(provider: &ProviderPlan, routing: &RoutingPlan) -> Arc<KeyPool> {
+    let spec = |key: &KeyPlan| KeySpec {
+        id: key.secret.id(),
+        name: key.name.as_str().into(),
+        secret: key.secret.clone(),
+        weight: key.weight,
+        priority: key.priority,
+        limits: KeyLimits {
+            rpm: key.limits.rpm,
+            tpm: key.limits.tpm,
+            itpm: key.limits.itpm,
+            otpm: key.limits.otpm,
+        },
+    };
+    let used = if provider.pooling.enabled { provider.keys.len() } else { 1 };
+    let specs = provider.keys.iter().take(used).map(spec).collect();
+    let selection = match provider.pooling.strategy {
+        Some(SelectionPlan::Weighted) => Selection::Weighted,
+        Some(SelectionPlan::RoundRobin) => Selection::RoundRobin,
+        Some(SelectionPlan::Random) => Selection::Random,
+        Some(SelectionPlan::LeastLoaded) => Selection::LeastLoaded,
+        // Where sessions are kept, their hash places them; what has no session goes where there is
+        // most room.
+        None if routing.affinity.mode == AffinityMode::Off => Selection::LeastLoaded,
+        None => Selection::Placed,
+    };
+    KeyPool::new(specs, selection)
+}
+
+fn breaker(plan: &BreakerPlan) -> BreakerOptions {
+    BreakerOptions {
+        failure_threshold: plan.failure_threshold,
+        failure_rate_percent: plan.failure_rate_percent,
+        window: plan.window,
+        min_requests: plan.min_requests,
+        open_duration: plan.open_duration,
+        half_open_probes: plan.half_open_probes,
+    }
+}
+
+fn snapshot_routing(plan: &RoutingPlan, targets: &[Arc<Target>]) -> Routing {
+    let kind = strategy(plan.strategy);
+    let id = |name: &String| TargetId::new(name.as_str());
+    let rule = |rule: &relay_config::ModelRule| ModelRule {
+        pattern: Pattern::new(&rule.pattern),
+        targets: rule.providers.iter().map(id).collect(),
+    };
+    let default_target = plan.default_provider.as_ref().map(id);
+    let homes: usize = targets.iter().map(|it| it.station.keys.len().max(1)).sum();
+    let triggers = plan.triggers;
+    Routing {
+        kind,
+        strategy: kind.build(plan.models.iter().map(rule).collect(), default_target.clone()),
+        model_mapping: model_map(&plan.model_mapping),
+        max_attempts: usize::try_from(plan.max_attempts).unwrap_or(usize::MAX),
+        race: usize::try_from(plan.race).unwrap_or(1),
+        retry_budget_percent: plan.retry_budget_percent,
+        failover_timeout: plan.failover_timeout,
+        commit_hold: plan.commit_hold,
+        triggers: Triggers {
+            rate_limited: triggers.rate_limited,
+            overloaded: triggers.overloaded,
+            server_error: triggers.server_error,
+            timeout: triggers.timeout,
+            connection: triggers.connection,
+            auth: triggers.auth,
+            model_not_found: triggers.model_not_found,
+        },
+        max_wait: plan.max_wait,
+        spill: plan.spill,
+        strip_foreign_thinking: plan.strip_foreign_thinking,
+        debug: plan.debug,
+        default_target,
+        affinity: match plan.affinity.mode {
+            AffinityMode::Auto => homes > 1,
+            AffinityMode::On => true,
+            AffinityMode::Off => false,
+        },
+    }
+}
+
+fn strategy(plan: StrategyPlan) -> Kind {
+    match plan {
+        StrategyPlan::Failover => Kind::Failover,
+        StrategyPlan::RoundRobin => Kind::RoundRobin,
+        StrategyPlan::WeightedRoundRobin => Kind::WeightedRoundRobin,
+        StrategyPlan::Shuffle => Kind::Shuffle,
+        StrategyPlan::LeastLoaded => Kind::LeastLoaded,
+        StrategyPlan::Model => Kind::Model,
+        StrategyPlan::Cost => Kind::Cost,
+        StrategyPlan::Latency => Kind::Latency,
     }
 }
 
 fn dialect(provider: &ProviderPlan, base: &Uri) -> Box<dyn Provider> {
-    let mapping = provider.model_mapping.iter();
     match provider.kind {
         ProviderKind::Anthropic => Box::new(Compatible {
             path_prefix: base.path().trim_end_matches('/').into(),
             key_header: KeyHeader::ApiKey,
-            model_mapping: mapping
-                .map(|(from, to)| (ModelName::new(from.as_str()), ModelName::new(to.as_str())))
-                .collect(),
         }),
     }
 }

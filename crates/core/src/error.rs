@@ -54,6 +54,15 @@ pub enum RelayError {
         /// How long the relay waited.
         waited: Duration,
     },
+    /// Every key that could serve is at its limit.
+    #[error("every key is at its limit")]
+    AllSpent {
+        /// When the first has room again, if that is known.
+        retry_after: Option<Duration>,
+    },
+    /// No target serves the model.
+    #[error("no provider serves the model")]
+    UnknownModel(Box<str>),
     /// A fault of the relay's own.
     #[error("internal: {0}")]
     Internal(&'static str),
@@ -111,12 +120,19 @@ impl RelayError {
     /// Returns the status, type and text for the client.
     pub fn wire(&self) -> Wire {
         let (status, kind) = self.class();
-        let retries_soon = matches!(self, Self::Overloaded | Self::Draining);
+        let retry_after = match self {
+            Self::Overloaded | Self::Draining => Some(Duration::from_secs(1)),
+            // Rounded up: who comes back a moment too early is refused once more.
+            Self::AllSpent { retry_after } => {
+                retry_after.map(|wait| Duration::from_secs(wait.as_secs().saturating_add(1)))
+            }
+            _ => None,
+        };
         Wire {
             status,
             kind,
             message: self.message(),
-            retry_after: retries_soon.then_some(Duration::from_secs(1)),
+            retry_after,
             final_answer: matches!(self, Self::Unauthenticated(_)),
         }
     }
@@ -127,7 +143,8 @@ impl RelayError {
             Self::BodyStalled => (StatusCode::REQUEST_TIMEOUT, "invalid_request_error"),
             Self::ClientLeft | Self::NoModel => (StatusCode::BAD_REQUEST, "invalid_request_error"),
             Self::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "authentication_error"),
-            Self::NotFound => (StatusCode::NOT_FOUND, "not_found_error"),
+            Self::NotFound | Self::UnknownModel(_) => (StatusCode::NOT_FOUND, "not_found_error"),
+            Self::AllSpent { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error"),
             Self::Overloaded | Self::Draining => (OVERLOADED, "overloaded_error"),
             Self::Unreachable(_) => (StatusCode::BAD_GATEWAY, "api_error"),
@@ -161,6 +178,18 @@ impl RelayError {
                 waited.as_secs()
             )
             .into(),
+            Self::AllSpent { retry_after } => match retry_after {
+                Some(wait) => format!(
+                    "cc-relay: every key that could serve this is at its limit; the first has room \
+                     in {} s",
+                    wait.as_secs().saturating_add(1)
+                )
+                .into(),
+                None => "cc-relay: every key that could serve this is at its limit".into(),
+            },
+            Self::UnknownModel(model) => {
+                format!("cc-relay: no provider in its config serves the model {model}").into()
+            }
             Self::Internal(_) => "cc-relay: internal error; see the relay's log".into(),
         }
     }
@@ -181,6 +210,8 @@ impl RelayError {
             Self::NotFound | Self::MethodNotAllowed => "not_found",
             Self::Overloaded => "overloaded",
             Self::Draining => "draining",
+            Self::AllSpent { .. } => "all_spent",
+            Self::UnknownModel(_) => "unknown_model",
             Self::Unreachable(_) => "connect",
             Self::UpstreamTimeout { .. } => "timeout",
             Self::Internal(_) => "internal",
@@ -253,6 +284,8 @@ mod tests {
                 504,
                 "timeout_error",
             ),
+            (RelayError::AllSpent { retry_after: None }, 429, "rate_limit_error"),
+            (RelayError::UnknownModel("m".into()), 404, "not_found_error"),
             (RelayError::Internal("x"), 500, "api_error"),
         ];
         for (error, status, kind) in table {
@@ -261,6 +294,16 @@ mod tests {
             assert_eq!(wire.final_answer, status == 401, "{error}");
             assert_eq!(wire.retry_after.is_some(), status == 529, "{error}");
         }
+    }
+
+    #[test]
+    fn a_wait_is_never_told_too_short() {
+        let wait = |milliseconds| {
+            let retry_after = Some(Duration::from_millis(milliseconds));
+            RelayError::AllSpent { retry_after }.wire().retry_after
+        };
+        assert_eq!(wait(0), Some(Duration::from_secs(1)));
+        assert_eq!(wait(1_200), Some(Duration::from_secs(2)));
     }
 
     #[test]

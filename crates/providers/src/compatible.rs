@@ -1,17 +1,18 @@
 //! Upstreams that speak Anthropic's Messages API as it is.
 //!
 //! In: an inbound request. Out: the same path, headers and bytes, with the decided credential and,
-//! where the config maps the model, that one value replaced.
+//! where routing says so, the model's name replaced and another vendor's thinking taken out.
 
 use http::header::{AUTHORIZATION, HeaderValue};
 use relay_core::credential::{UpstreamCredential, X_API_KEY};
 use relay_core::error::RelayError;
 use relay_core::headers;
-use relay_core::provider::{Encoded, Provider};
-use relay_core::request::{Inbound, ModelName};
+use relay_core::provider::{Changes, Encoded, Provider};
+use relay_core::request::Inbound;
 use relay_core::secret::Secret;
 
 use crate::splice::{Edit, splice};
+use crate::thinking::strip_thinking;
 
 /// How an upstream wants the relay's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +30,6 @@ pub struct Compatible {
     pub path_prefix: Box<str>,
     /// Where its key goes.
     pub key_header: KeyHeader,
-    /// Model names: what a client asks for, and what the upstream is asked for.
-    pub model_mapping: Vec<(ModelName, ModelName)>,
 }
 
 impl Provider for Compatible {
@@ -38,12 +37,11 @@ impl Provider for Compatible {
         &self,
         request: Inbound,
         credential: &UpstreamCredential,
+        changes: &Changes<'_>,
     ) -> Result<Encoded, RelayError> {
-        let body = match self.edit(&request) {
-            Some(edit) => splice(&request.body, &[edit])
-                .map_err(|_| RelayError::Internal("the model's place in the body is wrong"))?,
-            None => request.body,
-        };
+        let (edits, thinking_removed) = edits(&request, changes);
+        let body = splice(&request.body, &edits)
+            .map_err(|_| RelayError::Internal("an edit's place in the body is wrong"))?;
         let mut headers = headers::for_upstream(request.head.headers, credential);
         if let UpstreamCredential::Relay(key) = credential {
             let (name, value) = match self.key_header {
@@ -62,24 +60,34 @@ impl Provider for Compatible {
             path_and_query,
             headers,
             body,
+            thinking_removed,
         })
     }
 }
 
-impl Compatible {
-    /// Returns the replacement of the model, if it is mapped.
-    fn edit(&self, request: &Inbound) -> Option<Edit> {
-        let field = request.facts.model.as_ref()?;
-        let (_, to) = self
-            .model_mapping
-            .iter()
-            .find(|(from, _)| *from == field.name)?;
-        let with = serde_json::to_vec(to.as_str()).ok()?;
-        Some(Edit {
+/// Returns the edits of the body in order, and how many blocks of thinking they take out.
+fn edits(request: &Inbound, changes: &Changes<'_>) -> (Vec<Edit>, usize) {
+    let facts = &request.facts;
+    let mut edits = Vec::new();
+    let mut removed = 0;
+    if changes.strips_thinking
+        && let Some(messages) = facts.messages.clone()
+        && let Some((stripped, count)) = strip_thinking(&request.body, messages)
+    {
+        edits = stripped;
+        removed = count;
+    }
+    if let Some(field) = &facts.model
+        && let Some(name) = changes.model.filter(|name| **name != field.name)
+        && let Ok(with) = serde_json::to_vec(name.as_str())
+    {
+        edits.push(Edit {
             range: field.span.clone(),
             with,
-        })
+        });
+        edits.sort_by_key(|edit| edit.range.start);
     }
+    (edits, removed)
 }
 
 fn header_value(key: &Secret, scheme: &str) -> Result<HeaderValue, RelayError> {
@@ -94,7 +102,7 @@ fn header_value(key: &Secret, scheme: &str) -> Result<HeaderValue, RelayError> {
 mod tests {
     use bytes::Bytes;
     use relay_core::credential::OwnCredential;
-    use relay_core::request::Endpoint;
+    use relay_core::request::{Endpoint, ModelName};
     use relay_core::scan::scan;
 
     use super::*;
@@ -114,11 +122,16 @@ mod tests {
     }
 
     fn upstream(prefix: &str, key_header: KeyHeader) -> Compatible {
-        let model_mapping = vec![(ModelName::new("opus"), ModelName::new("claude-opus-5-5"))];
         Compatible {
             path_prefix: prefix.into(),
             key_header,
-            model_mapping,
+        }
+    }
+
+    fn named(model: &ModelName) -> Changes<'_> {
+        Changes {
+            model: Some(model),
+            strips_thinking: false,
         }
     }
 
@@ -130,7 +143,7 @@ mod tests {
             authorization: false,
         });
         let encoded = upstream("", KeyHeader::ApiKey)
-            .encode(request.clone(), &own)
+            .encode(request.clone(), &own, &named(&ModelName::new("sonnet")))
             .unwrap();
         assert_eq!(encoded.body.as_ptr(), request.body.as_ptr());
         assert_eq!(encoded.path_and_query, request.path_and_query);
@@ -142,7 +155,7 @@ mod tests {
         let request = inbound(br#"{ "x":"opus", "model" : "opus" , "y":{} }"#);
         let key = UpstreamCredential::Relay(Secret::new("sk-up"));
         let encoded = upstream("/gw", KeyHeader::Bearer)
-            .encode(request.clone(), &key)
+            .encode(request.clone(), &key, &named(&ModelName::new("claude-opus-5-5")))
             .unwrap();
         assert_eq!(
             &encoded.body[..],
@@ -159,7 +172,7 @@ mod tests {
         let key = UpstreamCredential::Relay(Secret::new("line\nbreak"));
         assert!(
             upstream("", KeyHeader::ApiKey)
-                .encode(inbound(b"{}"), &key)
+                .encode(inbound(b"{}"), &key, &Changes::default())
                 .is_err()
         );
     }
