@@ -8,6 +8,7 @@ pub mod credential;
 pub mod error;
 pub mod headers;
 pub mod moment;
+pub mod price;
 pub mod provider;
 pub mod record;
 pub mod request;
