@@ -3,9 +3,12 @@
 //! Everything here is pure. There is no I/O, no clock and no randomness: the present time and any
 //! seed are arguments, so each decision can be tested by a table.
 
+pub mod affinity;
+mod bounded;
 pub mod chance;
 pub mod credential;
 pub mod error;
+pub mod estimate;
 pub mod headers;
 pub mod moment;
 pub mod price;

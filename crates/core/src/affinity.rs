@@ -1,0 +1,3 @@
+//! Where a session lives: which upstream holds its prompt cache.
+
+pub mod key;
