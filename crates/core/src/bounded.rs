@@ -90,6 +90,15 @@ impl<V> Bounded<V> {
         shard.slots.get_mut(&key).map(|slot| act(&mut slot.value))
     }
 
+    /// Uses every value, one shard after the other.
+    pub(crate) fn for_each(&self, mut act: impl FnMut(&mut V)) {
+        for shard in &self.shards {
+            for slot in shard.lock().slots.values_mut() {
+                act(&mut slot.value);
+            }
+        }
+    }
+
     /// Returns how many values there are.
     pub(crate) fn len(&self) -> usize {
         let lengths = self.shards.iter().map(|shard| shard.lock().slots.len());
