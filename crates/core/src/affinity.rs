@@ -46,6 +46,16 @@ pub struct Home {
     pub key: Option<KeyId>,
 }
 
+impl Home {
+    /// Returns a hash that tells homes apart.
+    pub(crate) fn id(&self) -> u64 {
+        let key = self
+            .key
+            .map_or(0, |key| chance::hash(key.as_str().as_bytes()));
+        chance::pair(chance::hash(self.target.as_str().as_bytes()), key)
+    }
+}
+
 /// Where one session lives with one model.
 #[derive(Debug, Clone)]
 pub struct Binding {

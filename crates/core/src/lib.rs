@@ -6,6 +6,7 @@
 pub mod affinity;
 mod bounded;
 pub mod chance;
+pub mod cold;
 pub mod credential;
 pub mod error;
 pub mod estimate;
