@@ -3,16 +3,25 @@
 //! Everything here is pure. There is no I/O, no clock and no randomness: the present time and any
 //! seed are arguments, so each decision can be tested by a table.
 
+pub mod affinity;
+pub mod board;
+mod bounded;
 pub mod breaker;
 pub mod budget;
 pub mod chance;
+pub mod cold;
 pub mod credential;
 pub mod error;
+pub mod estimate;
 pub mod headers;
+pub mod journey;
+pub mod keys;
 pub mod latency;
 pub mod models;
 pub mod moment;
+pub mod price;
 pub mod provider;
+pub mod receipt;
 pub mod record;
 pub mod refusal;
 pub mod request;
@@ -20,5 +29,7 @@ pub mod scan;
 pub mod secret;
 pub mod snapshot;
 pub mod sse;
+pub mod station;
 pub mod strategy;
 pub mod usage;
+pub mod waiting;

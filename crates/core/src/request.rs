@@ -83,6 +83,12 @@ pub struct Facts {
     pub session: Option<SessionId>,
     /// Whether `thinking` is asked for.
     pub thinking: bool,
+    /// The range of the value of `tools` in the body.
+    pub tools: Option<Range<usize>>,
+    /// The range of the value of `system` in the body.
+    pub system: Option<Range<usize>>,
+    /// The range of the value of `messages` in the body.
+    pub messages: Option<Range<usize>>,
 }
 
 /// What a request asks for, by method and path.

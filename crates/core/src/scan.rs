@@ -6,13 +6,16 @@
 //!
 //! A duplicate key counts as an upstream's parser counts it: the last one wins.
 
+mod cursor;
+mod elements;
 mod members;
 mod skip;
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-pub use members::{Malformed, Member, Members};
+pub use elements::Elements;
+pub use members::{Malformed, Member, Members, member};
 
 use crate::request::{Facts, ModelField, ModelName, SessionId};
 
@@ -41,6 +44,9 @@ pub fn scan(body: &[u8]) -> Result<Facts, Malformed> {
             b"max_tokens" => facts.max_tokens = whole_number(value),
             b"thinking" => facts.thinking = asks_for_thinking(value),
             b"metadata" => metadata = Some(member.value),
+            b"tools" => facts.tools = Some(member.value),
+            b"system" => facts.system = Some(member.value),
+            b"messages" => facts.messages = Some(member.value),
             _ => {}
         }
     }

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::skip;
+use super::cursor::{Cursor, State};
 
 /// The bytes are not one JSON object by structure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -41,18 +41,10 @@ impl Member {
 }
 
 /// Iterates over the members of one object. After an error it ends.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Members<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    cursor: Cursor<'a>,
     state: State,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    First,
-    Further,
-    Ended,
 }
 
 impl<'a> Members<'a> {
@@ -61,75 +53,26 @@ impl<'a> Members<'a> {
     /// # Errors
     /// [`Malformed`] if the first byte that is not white space is no `{`.
     pub fn of(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let mut members = Self {
-            bytes,
-            at: 0,
+        Ok(Self {
+            cursor: Cursor::inside(bytes, b'{')?,
             state: State::First,
-        };
-        members.expect(b'{')?;
-        Ok(members)
-    }
-
-    fn peek(&mut self) -> Option<u8> {
-        while let Some(&byte) = self.bytes.get(self.at) {
-            if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
-                return Some(byte);
-            }
-            self.at = self.at.saturating_add(1);
-        }
-        None
-    }
-
-    fn expect(&mut self, wanted: u8) -> Result<(), Malformed> {
-        if self.peek() != Some(wanted) {
-            return Err(Malformed);
-        }
-        self.at = self.at.saturating_add(1);
-        Ok(())
-    }
-
-    /// Steps over a string whose opening quote is at `self.at`; returns what is between the quotes.
-    fn string(&mut self) -> Result<Range<usize>, Malformed> {
-        let start = self.at.saturating_add(1);
-        let end = skip::string(self.bytes, start).ok_or(Malformed)?;
-        self.at = end.saturating_add(1);
-        Ok(start..end)
-    }
-
-    fn value(&mut self) -> Result<Range<usize>, Malformed> {
-        let first = self.peek().ok_or(Malformed)?;
-        let start = self.at;
-        match first {
-            b'"' => {
-                self.string()?;
-            }
-            b'{' | b'[' => self.at = skip::nested(self.bytes, start).ok_or(Malformed)?,
-            b',' | b'}' | b']' | b':' => return Err(Malformed),
-            _ => self.at = skip::scalar(self.bytes, start),
-        }
-        Ok(start..self.at)
+        })
     }
 
     fn step(&mut self) -> Result<Option<Member>, Malformed> {
-        match (self.state, self.peek()) {
+        match (self.state, self.cursor.peek()) {
             (State::First | State::Further, Some(b'}')) => {
-                self.at = self.at.saturating_add(1);
-                // Only white space may follow the object.
-                return if self.peek().is_none() {
-                    Ok(None)
-                } else {
-                    Err(Malformed)
-                };
+                return self.cursor.close().map(|()| None);
             }
-            (State::Further, _) => self.expect(b',')?,
+            (State::Further, _) => self.cursor.expect(b',')?,
             (State::First | State::Ended, _) => {}
         }
-        if self.peek() != Some(b'"') {
+        if self.cursor.peek() != Some(b'"') {
             return Err(Malformed);
         }
-        let key = self.string()?;
-        self.expect(b':')?;
-        let value = self.value()?;
+        let key = self.cursor.string()?;
+        self.cursor.expect(b':')?;
+        let value = self.cursor.value()?;
         self.state = State::Further;
         Ok(Some(Member { key, value }))
     }
@@ -148,4 +91,17 @@ impl Iterator for Members<'_> {
         }
         step.transpose()
     }
+}
+
+/// Returns the value of the last member of this name, as an upstream's parser would; `None` if
+/// there is none or the bytes are not one object.
+pub fn member<'a>(object: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let mut found = None;
+    for member in Members::of(object).ok()? {
+        let member = member.ok()?;
+        if member.key(object).as_ref() == name {
+            found = object.get(member.value);
+        }
+    }
+    found
 }

@@ -191,3 +191,41 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn spans_of_the_prefix_are_their_values() {
+    let body = br#"{"tools": [{"name":"a"}] ,"system":"s","messages":[],"messages":[1, 2]}"#;
+    let facts = scan(body).unwrap();
+    assert_eq!(&body[facts.tools.unwrap()], br#"[{"name":"a"}]"#);
+    assert_eq!(&body[facts.system.unwrap()], br#""s""#);
+    assert_eq!(&body[facts.messages.unwrap()], b"[1, 2]");
+    assert_eq!(scan(b"{}").unwrap().tools, None);
+}
+
+#[test]
+fn the_last_member_of_a_name_is_found() {
+    assert_eq!(member(br#"{"a":1,"b":2,"a":3}"#, b"a"), Some(&b"3"[..]));
+    assert_eq!(member(br#"{"a":1"#, b"a"), None);
+    assert_eq!(member(b"[]", b"a"), None);
+}
+
+proptest! {
+    /// `serde_json` is the oracle for arrays too.
+    #[test]
+    fn elements_agree_with_serde_json(values in prop::collection::vec(json(), 0..6), pretty in any::<bool>()) {
+        let text = if pretty { serde_json::to_vec_pretty(&values) } else { serde_json::to_vec(&values) }.unwrap();
+        let found: Vec<serde_json::Value> = Elements::of(&text).unwrap()
+            .map(|range| serde_json::from_slice(&text[range.unwrap()]).unwrap()).collect();
+        let parsed: Vec<serde_json::Value> = serde_json::from_slice(&text).unwrap();
+        prop_assert_eq!(found, parsed);
+    }
+
+    #[test]
+    fn elements_never_panic(bytes in prop::collection::vec(
+        prop_oneof![Just(b'{'), Just(b'['), Just(b']'), Just(b'"'), Just(b'\\'), Just(b','), Just(b'1'), any::<u8>()], 0..100)) {
+        let whole = Elements::of(&bytes).is_ok_and(|elements| elements.clone().all(|it| it.is_ok()));
+        if serde_json::from_slice::<Vec<serde_json::Value>>(&bytes).is_ok() {
+            prop_assert!(whole);
+        }
+    }
+}
