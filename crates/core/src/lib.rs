@@ -21,3 +21,4 @@ pub mod secret;
 pub mod snapshot;
 pub mod sse;
 pub mod usage;
+pub mod waiting;
