@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 pub use elements::Elements;
-pub use members::{Malformed, Member, Members, member};
+pub use members::{Malformed, Member, Members, member, member_span};
 
 use crate::request::{Facts, ModelField, ModelName, SessionId};
 

@@ -5,3 +5,4 @@
 
 pub mod compatible;
 pub mod splice;
+pub mod thinking;

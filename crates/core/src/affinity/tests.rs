@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::binding::BORROWED_TURNS;
 use super::*;
 
 const SESSION: SessionKey = SessionKey(1);

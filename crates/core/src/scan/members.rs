@@ -93,15 +93,20 @@ impl Iterator for Members<'_> {
     }
 }
 
-/// Returns the value of the last member of this name, as an upstream's parser would; `None` if
-/// there is none or the bytes are not one object.
-pub fn member<'a>(object: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+/// Returns where the value of the last member of this name stands, as an upstream's parser would
+/// read it; `None` if there is none or the bytes are not one object.
+pub fn member_span(object: &[u8], name: &[u8]) -> Option<Range<usize>> {
     let mut found = None;
     for member in Members::of(object).ok()? {
         let member = member.ok()?;
         if member.key(object).as_ref() == name {
-            found = object.get(member.value);
+            found = Some(member.value);
         }
     }
     found
+}
+
+/// Returns the value of the last member of this name, as [`member_span`] finds it.
+pub fn member<'a>(object: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    member_span(object, name).and_then(|span| object.get(span))
 }
