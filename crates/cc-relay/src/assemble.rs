@@ -135,7 +135,9 @@ fn target(provider: &ProviderPlan, base: &Uri, plan: &Plan, station: Arc<Station
         weight: provider.weight,
         models: provider.models.iter().map(|it| Pattern::new(it)).collect(),
         model_mapping: model_map(&provider.model_mapping),
-        max_body_bytes: provider.max_body_bytes.unwrap_or(plan.server.max_body_bytes),
+        max_body_bytes: provider
+            .max_body_bytes
+            .unwrap_or(plan.server.max_body_bytes),
         accepts_client_credential: provider.accepts_client_credential,
         station,
     }
@@ -160,7 +162,11 @@ fn keys(provider: &ProviderPlan, routing: &RoutingPlan) -> Arc<KeyPool> {
             otpm: key.limits.otpm,
         },
     };
-    let used = if provider.pooling.enabled { provider.keys.len() } else { 1 };
+    let used = if provider.pooling.enabled {
+        provider.keys.len()
+    } else {
+        1
+    };
     let specs = provider.keys.iter().take(used).map(spec).collect();
     let selection = match provider.pooling.strategy {
         Some(SelectionPlan::Weighted) => Selection::Weighted,
@@ -198,7 +204,10 @@ fn snapshot_routing(plan: &RoutingPlan, targets: &[Arc<Target>]) -> Routing {
     let triggers = plan.triggers;
     Routing {
         kind,
-        strategy: kind.build(plan.models.iter().map(rule).collect(), default_target.clone()),
+        strategy: kind.build(
+            plan.models.iter().map(rule).collect(),
+            default_target.clone(),
+        ),
         model_mapping: model_map(&plan.model_mapping),
         max_attempts: usize::try_from(plan.max_attempts).unwrap_or(usize::MAX),
         race: usize::try_from(plan.race).unwrap_or(1),

@@ -82,6 +82,18 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// Returns the name used in logs and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bound => "bound",
+            Self::Renewed => "renewed",
+            Self::Borrowed { .. } => "borrowed",
+            Self::Moved { .. } => "moved",
+        }
+    }
+}
+
 /// What to do while the home cannot serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Advice {

@@ -2,7 +2,7 @@
 
 use crate::affinity::Affinity;
 use crate::budget::RetryBudget;
-use crate::cold::ColdGate;
+use crate::cold::ColdGuard;
 use crate::estimate::Estimator;
 use crate::price::{PriceFault, Prices};
 use crate::waiting::WaitingRoom;
@@ -13,7 +13,7 @@ pub struct Board {
     /// Where sessions live.
     pub affinity: Affinity,
     /// Which prefixes are being written to a cache right now.
-    pub cold: ColdGate,
+    pub cold: ColdGuard,
     /// Requests that wait for capacity.
     pub waiting: WaitingRoom,
     /// Tokens from bytes.
@@ -32,9 +32,9 @@ impl Board {
     pub fn new(max_sessions: usize, max_waiting: usize) -> Result<Self, PriceFault> {
         Ok(Self {
             affinity: Affinity::new(max_sessions),
-            cold: ColdGate::default(),
+            cold: ColdGuard::new(),
             waiting: WaitingRoom::new(max_waiting),
-            estimator: Estimator::default(),
+            estimator: Estimator::new(max_sessions),
             prices: Prices::built_in()?,
             budget: RetryBudget::default(),
         })

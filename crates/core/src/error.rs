@@ -126,7 +126,17 @@ impl RelayError {
             Self::AllSpent { retry_after } => {
                 retry_after.map(|wait| Duration::from_secs(wait.as_secs().saturating_add(1)))
             }
-            _ => None,
+            Self::BodyTooLarge { .. }
+            | Self::BodyStalled
+            | Self::ClientLeft
+            | Self::NoModel
+            | Self::Unauthenticated(_)
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::Unreachable(_)
+            | Self::UpstreamTimeout { .. }
+            | Self::UnknownModel(_)
+            | Self::Internal(_) => None,
         };
         Wire {
             status,
@@ -284,7 +294,11 @@ mod tests {
                 504,
                 "timeout_error",
             ),
-            (RelayError::AllSpent { retry_after: None }, 429, "rate_limit_error"),
+            (
+                RelayError::AllSpent { retry_after: None },
+                429,
+                "rate_limit_error",
+            ),
             (RelayError::UnknownModel("m".into()), 404, "not_found_error"),
             (RelayError::Internal("x"), 500, "api_error"),
         ];

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use crate::affinity::key::SessionKey;
+use crate::affinity::key::{PrefixKey, SessionKey};
 use crate::affinity::{Binding, Home};
 use crate::board::Board;
 use crate::credential::{Admission, UpstreamCredential};
 use crate::keys::{Ask, Denied, Lease, ModelClass, Parked};
 use crate::moment::Moment;
+use crate::price::Money;
 use crate::receipt::{Receipt, Trip};
 use crate::record::Attempt;
 use crate::refusal::{Next, Ruling, Scope, Trigger};
@@ -37,8 +38,12 @@ pub struct Errand {
     pub model: ModelName,
     /// The session, if there is one to be told apart.
     pub session: Option<SessionKey>,
+    /// The prefix that it shares with other sessions, where waiting for them may pay.
+    pub prefix: Option<PrefixKey>,
     /// Length of the body.
     pub body_bytes: usize,
+    /// Bytes of the body that tokens are estimated from.
+    pub countable_bytes: u64,
     /// Most output that is asked for.
     pub max_tokens: Option<u64>,
     /// Whether thinking may be in the body.
@@ -131,9 +136,17 @@ impl Journey {
         let session = errand.session.filter(|_| snapshot.routing.affinity);
         let model = errand.model.as_str();
         let binding = session.and_then(|session| board.affinity.find(session, model, now));
-        let bytes = u64::try_from(errand.body_bytes).unwrap_or(u64::MAX);
-        let estimate = board.estimator.estimate(session, model, bytes);
-        let order = order(&snapshot, &board, &errand, binding.as_ref(), estimate, now, seed)?;
+        let estimate = board
+            .estimator
+            .estimate(session, model, errand.countable_bytes);
+        let order = order(
+            &snapshot,
+            &board,
+            &errand,
+            binding.as_ref(),
+            estimate,
+            (now, seed),
+        )?;
         board.budget.deposit(snapshot.routing.retry_budget_percent);
         Ok(Self {
             snapshot,
@@ -196,7 +209,8 @@ impl Journey {
     /// Returns one more attempt to make beside those under way, another target first.
     pub fn next_beside(&mut self, now: Moment, seed: u64) -> Option<Box<Leg>> {
         let asked = self.asked.clone();
-        self.order.sort_by_key(|place| asked.iter().any(|(at, _)| at == place));
+        self.order
+            .sort_by_key(|place| asked.iter().any(|(at, _)| at == place));
         match self.next(now, seed) {
             Step::Go(leg) => Some(leg),
             Step::Spent(_) | Step::Nowhere(_) | Step::Done => None,
@@ -220,7 +234,9 @@ impl Journey {
 
     /// Says where a leg leads, as the session sees it. `None` where sessions are not kept.
     pub fn affinity_of(&self, leg: &Leg) -> Option<&'static str> {
-        self.errand.session.filter(|_| self.snapshot.routing.affinity)?;
+        self.errand
+            .session
+            .filter(|_| self.snapshot.routing.affinity)?;
         let home = leg.receipt.home();
         Some(match &self.binding {
             None => "placed",
@@ -245,7 +261,7 @@ impl Journey {
             took: back.took,
         });
         let is_own = matches!(leg.credential, UpstreamCredential::Client(_));
-        self.learn(&target, &leg, back, seed);
+        learn(&target, &leg, back, seed);
         if ruling.next == Next::OtherTarget {
             // Whoever is asked again is asked last.
             self.order.retain(|place| *place != leg.place);
@@ -259,7 +275,9 @@ impl Journey {
             && matches!(ruling.trigger, Some(Trigger::RateLimited | Trigger::Auth))
             && !self.snapshot.routing.spill;
         let triggers = self.snapshot.routing.triggers;
-        let allowed = ruling.trigger.is_some_and(|trigger| triggers.allow(trigger));
+        let allowed = ruling
+            .trigger
+            .is_some_and(|trigger| triggers.allow(trigger));
         // A timeout may have been billed: a second one would be paid for a third time.
         self.may_go_on = allowed && ruling.next != Next::Nobody && !stays && self.timeouts <= 1;
         self.has_alternative(now)
@@ -317,15 +335,11 @@ impl Journey {
             }
     }
 
-    fn enter(
-        &self,
-        place: usize,
-        now: Moment,
-        seed: u64,
-        anyway: bool,
-    ) -> Result<Box<Leg>, Skip> {
+    fn enter(&self, place: usize, now: Moment, seed: u64, anyway: bool) -> Result<Box<Leg>, Skip> {
         let target = self.snapshot.targets.get(place).ok_or(Skip::NoCredential)?;
-        let model = target.name_of(&self.errand.model).ok_or(Skip::NoCredential)?;
+        let model = target
+            .name_of(&self.errand.model)
+            .ok_or(Skip::NoCredential)?;
         let credential = self.credential(place, target).ok_or(Skip::NoCredential)?;
         let station = &target.station;
         let permit = if anyway {
@@ -343,7 +357,10 @@ impl Journey {
             Credential::Own => (UpstreamCredential::Client(self.errand.admission.own), None),
             Credential::Relay => {
                 let lease = self.lease(place, target, model, now, seed)?;
-                (UpstreamCredential::Relay(lease.secret().clone()), Some(lease))
+                (
+                    UpstreamCredential::Relay(lease.secret().clone()),
+                    Some(lease),
+                )
             }
         };
         let home = Home {
@@ -357,8 +374,12 @@ impl Journey {
             vendor: Arc::clone(&target.vendor),
             model: self.errand.model.clone(),
             sent_model: model.clone(),
-            session: self.errand.session.filter(|_| self.snapshot.routing.affinity),
-            body_bytes: self.errand.body_bytes,
+            session: self
+                .errand
+                .session
+                .filter(|_| self.snapshot.routing.affinity),
+            prefix: self.errand.prefix,
+            countable_bytes: self.errand.countable_bytes,
             counts: self.errand.endpoint == Endpoint::Messages,
         };
         let carried = station.carry(self.input_tokens);
@@ -394,12 +415,20 @@ impl Journey {
 
     /// Tells affinity that the session's home cannot serve it now.
     fn away(&self, place: usize, until: Option<Moment>, now: Moment) {
-        let Some(session) = self.errand.session.filter(|_| self.snapshot.routing.affinity) else {
+        let Some(session) = self
+            .errand
+            .session
+            .filter(|_| self.snapshot.routing.affinity)
+        else {
             return;
         };
         let target = self.snapshot.targets.get(place);
         let is_there = |home: &Home| target.is_some_and(|target| target.id == home.target);
-        if self.binding.as_ref().is_some_and(|binding| is_there(&binding.home)) {
+        if self
+            .binding
+            .as_ref()
+            .is_some_and(|binding| is_there(&binding.home))
+        {
             let model = self.errand.model.as_str();
             drop(self.board.affinity.unavailable(session, model, until, now));
         }
@@ -426,39 +455,52 @@ impl Journey {
         });
         let warm = self.binding.as_ref().filter(|_| home.is_some());
         let cached = warm.map_or(0, |binding| binding.prefix_tokens);
-        let session = self.errand.session.filter(|_| self.snapshot.routing.affinity);
+        let session = self
+            .errand
+            .session
+            .filter(|_| self.snapshot.routing.affinity);
         let counts = self.errand.endpoint == Endpoint::Messages;
         let output = self.errand.max_tokens.unwrap_or(EXPECTED_OUTPUT_TOKENS);
         ask(&Ask {
             class: ModelClass::of(model.as_str()),
-            input_tokens: if counts { self.input_tokens.saturating_sub(cached) } else { 0 },
-            output_tokens: if counts { output.min(EXPECTED_OUTPUT_TOKENS) } else { 0 },
+            input_tokens: if counts {
+                self.input_tokens.saturating_sub(cached)
+            } else {
+                0
+            },
+            output_tokens: if counts {
+                output.min(EXPECTED_OUTPUT_TOKENS)
+            } else {
+                0
+            },
             home: home.and_then(|home| home.key),
             place: session.map(|session| session.0),
             without: &without,
         })
     }
+}
 
-    /// Leaves alone whom a setback is about.
-    fn learn(&self, target: &Target, leg: &Leg, back: &SetbackFacts, seed: u64) {
-        let SetbackFacts { ruling, now, .. } = back;
-        let station = &target.station;
-        let until = now.plus(ruling.hold);
-        let key = leg.receipt.key().map(|key| key.id);
-        let model = leg.model.as_str();
-        match (ruling.scope, key) {
-            (Scope::Key, Some(key)) if !ruling.hold.is_zero() => {
-                station.keys.park(key, Parked::Key, until);
-            }
-            (Scope::Class, Some(key)) if !ruling.hold.is_zero() => {
-                station.keys.park(key, Parked::Class(ModelClass::of(model)), until);
-            }
-            (Scope::Model, _) if ruling.strikes => {
-                station.overload_model(model, ruling.hold, *now, seed);
-            }
-            (Scope::Model, _) => station.miss_model(model, ruling.hold, *now),
-            (Scope::Request | Scope::Key | Scope::Class | Scope::Target, _) => {}
+/// Leaves alone whom a setback is about.
+fn learn(target: &Target, leg: &Leg, back: &SetbackFacts, seed: u64) {
+    let SetbackFacts { ruling, now, .. } = back;
+    let station = &target.station;
+    let until = now.plus(ruling.hold);
+    let key = leg.receipt.key().map(|key| key.id);
+    let model = leg.model.as_str();
+    match (ruling.scope, key) {
+        (Scope::Key, Some(key)) if !ruling.hold.is_zero() => {
+            station.keys.park(key, Parked::Key, until);
         }
+        (Scope::Class, Some(key)) if !ruling.hold.is_zero() => {
+            station
+                .keys
+                .park(key, Parked::Class(ModelClass::of(model)), until);
+        }
+        (Scope::Model, _) if ruling.strikes => {
+            station.overload_model(model, ruling.hold, *now, seed);
+        }
+        (Scope::Model, _) => station.miss_model(model, ruling.hold, *now),
+        (Scope::Request | Scope::Key | Scope::Class | Scope::Target, _) => {}
     }
 }
 
@@ -490,8 +532,7 @@ fn order(
     errand: &Errand,
     binding: Option<&Binding>,
     input_tokens: u64,
-    now: Moment,
-    seed: u64,
+    (now, seed): (Moment, u64),
 ) -> Result<Ranking, Nowhere> {
     let mut nowhere = Nowhere::UnknownModel;
     let mut contenders: SmallVec<[Contender<'_>; 8]> = SmallVec::new();
@@ -511,7 +552,7 @@ fn order(
             let fresh = input_tokens.saturating_sub(cached);
             let prices = &board.prices;
             let cost = prices.expected(model.as_str(), fresh, cached, EXPECTED_OUTPUT_TOKENS);
-            cost.map(|cost| cost.as_nano_dollars())
+            cost.map(Money::as_nano_dollars)
         };
         contenders.push(Contender {
             place,

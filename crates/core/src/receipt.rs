@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-use crate::affinity::key::SessionKey;
+use crate::affinity::key::{PrefixKey, SessionKey};
 use crate::affinity::{Change, Home, Served};
 use crate::board::Board;
 use crate::breaker::{Permit, Verdict};
-use crate::keys::{Lease, ModelClass};
+use crate::cold::Ticket;
+use crate::keys::Lease;
 use crate::moment::Moment;
 use crate::record::KeyName;
 use crate::refusal::{Ruling, Scope, Trigger};
@@ -22,7 +23,10 @@ use crate::station::{InFlight, Station};
 use crate::usage::Usage;
 
 /// Where an attempt goes, and for whom.
-#[expect(missing_debug_implementations, reason = "the station's keys are secrets")]
+#[expect(
+    missing_debug_implementations,
+    reason = "the station's keys are secrets"
+)]
 pub struct Trip {
     /// The relay's memory.
     pub board: Arc<Board>,
@@ -38,8 +42,10 @@ pub struct Trip {
     pub sent_model: ModelName,
     /// The session that may be bound.
     pub session: Option<SessionKey>,
-    /// Length of the request's body.
-    pub body_bytes: usize,
+    /// The prefix that the request reads from a cache, or writes to it.
+    pub prefix: Option<PrefixKey>,
+    /// Bytes of the body that tokens are estimated from.
+    pub countable_bytes: u64,
     /// Whether it is a turn, which uses tokens and a cache.
     pub counts: bool,
 }
@@ -62,7 +68,9 @@ pub struct Receipt {
     lease: Option<Lease>,
     permit: Option<Permit>,
     model_permit: Option<Permit>,
+    ticket: Option<Ticket>,
     started: bool,
+    began: Option<Moment>,
     _carried: InFlight,
 }
 
@@ -80,7 +88,9 @@ impl Receipt {
             lease,
             permit: Some(permit),
             model_permit,
+            ticket: None,
             started: false,
+            began: None,
             _carried: carried,
         }
     }
@@ -99,19 +109,30 @@ impl Receipt {
     }
 
     /// Takes the head of an answer: limits, organisation and workspace stand in it.
-    pub fn head(&self, status: u16, headers: &HeaderMap, now: Moment, unix: Duration) {
-        if let Some(lease) = &self.lease {
-            let class = ModelClass::of(self.trip.sent_model.as_str());
-            let keys = &self.trip.station.keys;
-            keys.observe(lease.id(), &class, headers, status, now, unix);
+    pub fn head(&mut self, status: u16, headers: &HeaderMap, now: Moment, unix: Duration) {
+        if let Some(lease) = &mut self.lease {
+            lease.answered(headers, status, now, unix);
         }
     }
 
+    /// Takes that this request is the first to write its prefix: others wait for its answer.
+    pub fn lead(&mut self, ticket: Ticket) {
+        self.ticket = Some(ticket);
+    }
+
     /// Takes the time to the first event.
-    pub fn first_event(&self, took: Duration, now: Moment) {
-        if self.trip.counts {
-            let latencies = &self.trip.station.latencies;
-            latencies.observe(self.trip.sent_model.as_str(), took, now);
+    pub fn first_event(&mut self, took: Duration, now: Moment) {
+        if !self.trip.counts {
+            return;
+        }
+        self.began = Some(now);
+        let trip = &self.trip;
+        let latencies = &trip.station.latencies;
+        latencies.observe(trip.sent_model.as_str(), took, now);
+        if let Some(ticket) = self.ticket.take() {
+            ticket.warmed(now);
+        } else if let Some(prefix) = trip.prefix {
+            trip.board.cold.warmed(prefix, &trip.home, now);
         }
     }
 
@@ -126,8 +147,12 @@ impl Receipt {
         if let Some(total) = usage.total_input_tokens().filter(|_| self.trip.counts) {
             let trip = &self.trip;
             let estimator = &trip.board.estimator;
-            let bytes = u64::try_from(trip.body_bytes).unwrap_or(u64::MAX);
-            estimator.learn(trip.session, trip.model.as_str(), bytes, total);
+            estimator.learn(
+                trip.session,
+                trip.model.as_str(),
+                trip.countable_bytes,
+                total,
+            );
         }
     }
 
@@ -154,7 +179,7 @@ impl Receipt {
             Some(lease) => lease.settle(usage, now),
             None => {}
         }
-        self.trip.board.waiting.notify();
+        self.trip.board.waiting.notify(now);
         if ending != Ending::Served || !self.trip.counts {
             return None;
         }
@@ -168,7 +193,9 @@ impl Receipt {
             organisation: organisation.as_ref(),
         };
         let affinity = &self.trip.board.affinity;
-        Some(affinity.served(session, self.trip.model.as_str(), served, now))
+        // The life of the cache counts from where the answer began.
+        let began = self.began.unwrap_or(now);
+        Some(affinity.served(session, self.trip.model.as_str(), served, began))
     }
 
     /// Gives back after a setback: nothing of it was delivered.
@@ -183,7 +210,7 @@ impl Receipt {
                 lease.refund(now);
             }
         }
-        self.trip.board.waiting.notify();
+        self.trip.board.waiting.notify(now);
     }
 
     /// Gives back what was never used.
@@ -191,7 +218,7 @@ impl Receipt {
         if let Some(lease) = self.lease.take() {
             lease.refund(now);
         }
-        self.trip.board.waiting.notify();
+        self.trip.board.waiting.notify(now);
     }
 
     fn judge(&mut self, verdict: Option<Verdict>, now: Moment, seed: u64) {

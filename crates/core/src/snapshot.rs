@@ -112,6 +112,7 @@ impl Triggers {
 
 /// How a request finds its target.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Routing {
     /// The name of the strategy.
     pub kind: Kind,

@@ -130,7 +130,9 @@ impl Station {
         let breaker = self.trouble(model, now, |trouble| {
             trouble.left_alone_until = trouble.left_alone_until.max(now.plus(hold));
         });
-        breaker.admit_anyway(now).record(Verdict::Failure, now, seed);
+        breaker
+            .admit_anyway(now)
+            .record(Verdict::Failure, now, seed);
     }
 
     fn trouble(&self, model: &str, now: Moment, note: impl FnOnce(&mut Trouble)) -> Arc<Breaker> {

@@ -155,7 +155,11 @@ mod tests {
         let request = inbound(br#"{ "x":"opus", "model" : "opus" , "y":{} }"#);
         let key = UpstreamCredential::Relay(Secret::new("sk-up"));
         let encoded = upstream("/gw", KeyHeader::Bearer)
-            .encode(request.clone(), &key, &named(&ModelName::new("claude-opus-5-5")))
+            .encode(
+                request.clone(),
+                &key,
+                &named(&ModelName::new("claude-opus-5-5")),
+            )
             .unwrap();
         assert_eq!(
             &encoded.body[..],

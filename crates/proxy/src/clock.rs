@@ -46,7 +46,8 @@ impl Clock {
 
     /// Returns a seed that was not returned before.
     pub fn seed(&self) -> u64 {
-        self.chance.hash_one(self.drawn.fetch_add(1, Ordering::Relaxed))
+        self.chance
+            .hash_one(self.drawn.fetch_add(1, Ordering::Relaxed))
     }
 }
 

@@ -82,7 +82,11 @@ pub(crate) fn emit(
         return Response::from_parts(head, ResponseBody::Own(Full::default()));
     }
     exchange.observed(&observer);
-    let held_bytes: usize = held.iter().filter_map(Frame::data_ref).map(Bytes::len).sum();
+    let held_bytes: usize = held
+        .iter()
+        .filter_map(Frame::data_ref)
+        .map(Bytes::len)
+        .sum();
     let announced = body.size_hint().exact();
     let announced = announced.and_then(|rest| rest.checked_add(u64::try_from(held_bytes).ok()?));
     let emit = Emit {

@@ -81,6 +81,11 @@ impl Binding {
         }
     }
 
+    /// Tells whether another vendor's thinking may be in the conversation.
+    pub fn is_foreign_to(&self, vendor: &Arc<str>) -> bool {
+        self.mixed_vendors || self.vendor != *vendor
+    }
+
     /// Tells whether the home still holds the cache.
     pub fn is_warm(&self, now: Moment) -> bool {
         now < self.warm_until

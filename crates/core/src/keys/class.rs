@@ -17,7 +17,10 @@ impl ModelClass {
         let name = model.trim_end_matches("[1m]");
         let claude = name.rsplit_once("claude-").map(|(_, rest)| rest);
         let mut parts = claude.unwrap_or_default().split('-');
-        let (one, other) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let (one, other) = (
+            parts.next().unwrap_or_default(),
+            parts.next().unwrap_or_default(),
+        );
         let is_number = |part: &str| part.len() == 1 && part.bytes().all(|it| it.is_ascii_digit());
         // `claude-3-5-haiku` says its version first.
         let last = claude.unwrap_or_default().split('-').find(|it| {
@@ -41,7 +44,11 @@ impl ModelClass {
 
     /// Returns the name.
     pub fn as_str(&self) -> &str {
-        let end = self.0.iter().position(|byte| *byte == 0).unwrap_or(MOST_BYTES);
+        let end = self
+            .0
+            .iter()
+            .position(|byte| *byte == 0)
+            .unwrap_or(MOST_BYTES);
         let name = self.0.get(..end).unwrap_or_default();
         std::str::from_utf8(name).unwrap_or_default()
     }

@@ -61,13 +61,16 @@ impl Lease {
 
     /// Takes the head of the answer: it says what is left, and whose key this is.
     pub fn answered(&mut self, headers: &HeaderMap, status: u16, now: Moment, unix: Duration) {
-        self.pool.answered(&mut self.booking, headers, status, (now, unix));
+        self.pool
+            .answered(&mut self.booking, headers, status, (now, unix));
     }
 
     /// Takes the usage of `message_start`: the input, exactly.
     pub fn started(&mut self, usage: &Usage, now: Moment) {
         let written = usage.cache_creation_input_tokens.unwrap_or(0);
-        let input = usage.input_tokens.map(|tokens| tokens.saturating_add(written));
+        let input = usage
+            .input_tokens
+            .map(|tokens| tokens.saturating_add(written));
         if let Some(input) = input {
             let output = self.booking.output;
             self.pool.correct(&mut self.booking, (input, output), now);
@@ -98,7 +101,8 @@ impl Lease {
         }
         let input = self.booking.input;
         let now = now.unwrap_or(self.booking.seen);
-        self.pool.correct(&mut self.booking, (input, self.produced), now);
+        self.pool
+            .correct(&mut self.booking, (input, self.produced), now);
         self.pool.close(&mut self.booking, now);
     }
 }

@@ -60,7 +60,11 @@ impl Bucket {
             return now;
         }
         let wait = lacks * 60.0 / float(self.limit.max(1));
-        now.plus(Duration::try_from_secs_f64(wait).unwrap_or(HINT_CAP).min(HINT_CAP))
+        now.plus(
+            Duration::try_from_secs_f64(wait)
+                .unwrap_or(HINT_CAP)
+                .min(HINT_CAP),
+        )
     }
 }
 
@@ -99,7 +103,13 @@ impl Ledger {
     }
 
     /// Takes the upstream's word. What others have under way it does not know yet.
-    pub(crate) fn observe(&mut self, headers: &HeaderMap, status: u16, now: Moment, unix: Duration) {
+    pub(crate) fn observe(
+        &mut self,
+        headers: &HeaderMap,
+        status: u16,
+        now: Moment,
+        unix: Duration,
+    ) {
         for ((name, bucket), pending) in BUCKETS.iter().zip(&mut self.buckets).zip(self.pending) {
             let number = |what: &str| {
                 let name = format!("anthropic-ratelimit-{name}-{what}");
@@ -116,7 +126,8 @@ impl Ledger {
                 });
             }
         }
-        if text(headers, "anthropic-ratelimit-unified-status") == Some("rejected") && status == 429 {
+        if text(headers, "anthropic-ratelimit-unified-status") == Some("rejected") && status == 429
+        {
             let reset = text(headers, "anthropic-ratelimit-unified-reset").and_then(time);
             let wait = reset.map_or(PLAN_RETRY, |at| at.saturating_sub(unix));
             self.parked_until = self.parked_until.max(now.plus(wait.min(PLAN_RETRY)));
@@ -185,7 +196,10 @@ mod tests {
 
     fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
         let line = |(name, value): &(&'static str, &str)| {
-            (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_str(value).unwrap(),
+            )
         };
         lines.iter().map(line).collect()
     }
@@ -202,11 +216,23 @@ mod tests {
     #[test]
     fn the_upstreams_word_sets_the_level_and_time_refills_it() {
         let mut ledger = Ledger::default();
-        assert_eq!(ledger.fits_at(&[1, 9_000_000, 0, 0], at(0)), at(0), "nothing is known");
+        assert_eq!(
+            ledger.fits_at(&[1, 9_000_000, 0, 0], at(0)),
+            at(0),
+            "nothing is known"
+        );
         ledger.observe(&input("60000", "10000"), 200, at(10), UNIX);
         assert_eq!(ledger.fits_at(&[1, 10_000, 0, 0], at(10)), at(10));
-        assert_eq!(ledger.fits_at(&[1, 30_000, 0, 0], at(10)), at(30), "1,000 a second");
-        assert_eq!(ledger.fits_at(&[1, 900_000, 0, 0], at(10)), at(60), "a full bucket is enough");
+        assert_eq!(
+            ledger.fits_at(&[1, 30_000, 0, 0], at(10)),
+            at(30),
+            "1,000 a second"
+        );
+        assert_eq!(
+            ledger.fits_at(&[1, 900_000, 0, 0], at(10)),
+            at(60),
+            "a full bucket is enough"
+        );
     }
 
     #[test]
@@ -227,7 +253,13 @@ mod tests {
 
     #[test]
     fn nonsense_is_not_believed() {
-        for (limit, remaining) in [("0", "0"), ("-5", "1"), ("10", "11"), ("many", "1"), ("", "")] {
+        for (limit, remaining) in [
+            ("0", "0"),
+            ("-5", "1"),
+            ("10", "11"),
+            ("many", "1"),
+            ("", ""),
+        ] {
             let mut ledger = Ledger::default();
             ledger.observe(&input(limit, remaining), 200, at(0), UNIX);
             assert!(ledger.levels(at(0)).is_empty(), "{limit} {remaining}");
@@ -250,7 +282,11 @@ mod tests {
             let mut ledger = Ledger::default();
             let spent = headers(&[(unified, "rejected"), (reset, told)]);
             ledger.observe(&spent, 429, at(5), UNIX);
-            assert_eq!(ledger.fits_at(&[1, 0, 0, 0], at(5)), at(5 + seconds), "{told}");
+            assert_eq!(
+                ledger.fits_at(&[1, 0, 0, 0], at(5)),
+                at(5 + seconds),
+                "{told}"
+            );
         }
     }
 }

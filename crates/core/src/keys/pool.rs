@@ -7,8 +7,8 @@ use std::time::Duration;
 use http::HeaderMap;
 use parking_lot::Mutex;
 
-use super::ledger::{Ledger, Need};
 use super::lease::Lease;
+use super::ledger::{Ledger, Need};
 use super::select::{TRIES, Tier};
 use super::window::Window;
 use super::{Ask, Denied, KeyLimits, KeySpec, KeyState, ModelClass, Parked, Selection};
@@ -22,7 +22,7 @@ const BOUND: f64 = 1.25;
 
 /// Time in which what a key carried counts half. Sessions last for hours, and bring most of their
 /// tokens at their end.
-const HALF_LIFE: Duration = Duration::from_mins(30);
+const HALF_LIFE: Duration = Duration::from_hours(1);
 
 /// Classes of models that are told apart for one organisation.
 const MOST_CLASSES: usize = 32;
@@ -221,12 +221,7 @@ impl KeyPool {
     ///
     /// # Errors
     /// [`Denied`]: there is none for this request, or none has room now.
-    pub fn lease(
-        self: &Arc<Self>,
-        ask: &Ask<'_>,
-        now: Moment,
-        seed: u64,
-    ) -> Result<Lease, Denied> {
+    pub fn lease(self: &Arc<Self>, ask: &Ask<'_>, now: Moment, seed: u64) -> Result<Lease, Denied> {
         let mut inner = self.0.lock();
         let need = need(ask.input_tokens, ask.output_tokens);
         let Some(place) = inner.choose(ask, &need, now, seed) else {
@@ -282,7 +277,9 @@ impl KeyPool {
     pub fn parked(&self, now: Moment) -> Vec<(KeyId, Secret)> {
         let inner = self.0.lock();
         let parked = inner.keys.iter().filter(|key| key.parked_until > now);
-        parked.map(|key| (key.spec.id, key.spec.secret.clone())).collect()
+        parked
+            .map(|key| (key.spec.id, key.spec.secret.clone()))
+            .collect()
     }
 
     /// Returns the first key: of the highest priority, in the order of the config file.
@@ -362,10 +359,14 @@ impl KeyPool {
         if let Some(organisation) = named("anthropic-organization-id") {
             inner.belongs_to(booking.key, &organisation);
         }
-        let Some(key) = inner.key(booking.key) else { return };
+        let Some(key) = inner.key(booking.key) else {
+            return;
+        };
         key.workspace = named("anthropic-workspace-id").or(key.workspace.take());
         let account = key.account;
-        let Some(account) = inner.accounts.get_mut(account) else { return };
+        let Some(account) = inner.accounts.get_mut(account) else {
+            return;
+        };
         let says = |name: &http::HeaderName| name.as_str().starts_with("anthropic-ratelimit-");
         let told = headers.keys().any(says);
         let ledger = if told {
@@ -498,9 +499,8 @@ impl Inner {
         }
         let home = self.keys.get(place)?;
         let (workspace, account) = (home.workspace.clone(), home.account);
-        if workspace.is_none() {
-            return None;
-        }
+        // Nothing is known of it yet: nobody is a relative.
+        workspace.as_ref()?;
         for same_workspace in [true, false] {
             let relatives: smallvec::SmallVec<[usize; TRIES]> = self
                 .keys
@@ -534,7 +534,9 @@ impl Inner {
         if let (Selection::Placed, Some(session)) = (selection, ask.place) {
             return tier.place(session, fits, |place| cell.borrow().is_overloaded(place));
         }
-        tier.pick(selection, seed, fits, |place| cell.borrow_mut().score(place, now))
+        tier.pick(selection, seed, fits, |place| {
+            cell.borrow_mut().score(place, now)
+        })
     }
 
     /// How loaded a key is: by its tightest limit, by requests under way for its weight, by how
@@ -544,7 +546,11 @@ impl Inner {
             return (u64::MAX, 0, 0);
         };
         let weight = u64::from(key.spec.weight.max(1));
-        (key.used(now), key.in_flight.saturating_mul(1_000) / weight, key.last_turn)
+        (
+            key.used(now),
+            key.in_flight.saturating_mul(1_000) / weight,
+            key.last_turn,
+        )
     }
 
     /// Tells whether a key carries more than its share, by the bound.
@@ -605,8 +611,12 @@ impl Inner {
     }
 
     fn release(&mut self, booking: &mut Booking, returned: bool, now: Moment) {
-        let Some(pending) = booking.pending.take() else { return };
-        let Some(account) = self.key(booking.key).map(|key| key.account) else { return };
+        let Some(pending) = booking.pending.take() else {
+            return;
+        };
+        let Some(account) = self.key(booking.key).map(|key| key.account) else {
+            return;
+        };
         let account = self.accounts.get_mut(account);
         if let Some(ledger) = account.and_then(|account| account.ledger(&booking.class)) {
             ledger.release(&pending, returned, now);
@@ -634,18 +644,32 @@ impl Inner {
 
     /// Learns whose a key is: its limits are then those of all keys of the same organisation.
     fn belongs_to(&mut self, id: KeyId, organisation: &Arc<str>) {
-        let Some(was) = self.key(id).map(|key| key.account) else { return };
-        if self.accounts.get(was).and_then(|it| it.organisation.as_ref()) == Some(organisation) {
+        let Some(was) = self.key(id).map(|key| key.account) else {
+            return;
+        };
+        if self
+            .accounts
+            .get(was)
+            .and_then(|it| it.organisation.as_ref())
+            == Some(organisation)
+        {
             return;
         }
         let known = self.accounts.iter();
         let known = known.map(|account| account.organisation.as_ref());
         let Some(found) = known.into_iter().position(|it| it == Some(organisation)) else {
-            let is_named = self.accounts.get(was).is_some_and(|it| it.organisation.is_some());
+            let is_named = self
+                .accounts
+                .get(was)
+                .is_some_and(|it| it.organisation.is_some());
             if is_named {
                 self.accounts.push(Account::default());
             }
-            let place = if is_named { self.accounts.len().saturating_sub(1) } else { was };
+            let place = if is_named {
+                self.accounts.len().saturating_sub(1)
+            } else {
+                was
+            };
             if let Some(account) = self.accounts.get_mut(place) {
                 account.organisation = Some(Arc::clone(organisation));
             }
@@ -654,7 +678,10 @@ impl Inner {
             }
             return;
         };
-        let own = self.accounts.get_mut(was).filter(|account| account.organisation.is_none());
+        let own = self
+            .accounts
+            .get_mut(was)
+            .filter(|account| account.organisation.is_none());
         let own = own.map(|account| std::mem::take(&mut account.classes));
         for (class, ledger) in own.into_iter().flatten() {
             let account = self.accounts.get_mut(found);

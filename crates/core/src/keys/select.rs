@@ -69,9 +69,7 @@ impl Tier {
         score: impl FnMut(usize) -> S,
     ) -> Option<usize> {
         match selection {
-            Selection::Placed | Selection::LeastLoaded => {
-                self.least(seed, fits, score)
-            }
+            Selection::Placed | Selection::LeastLoaded => self.least(seed, fits, score),
             Selection::RoundRobin => {
                 let from = self.cursor;
                 let found = self.from(from, &mut fits)?;
@@ -125,10 +123,19 @@ impl Tier {
     }
 
     fn by_stride(&mut self, mut fits: impl FnMut(usize) -> bool) -> Option<usize> {
-        let (pass, place) = self.strides.iter().copied().find(|(_, place)| fits(*place))?;
+        let (pass, place) = self
+            .strides
+            .iter()
+            .copied()
+            .find(|(_, place)| fits(*place))?;
         let at = self.members.binary_search(&place).ok()?;
         let below = at.checked_sub(1).and_then(|at| self.sums.get(at)).copied();
-        let weight = self.sums.get(at).copied().unwrap_or(1).saturating_sub(below.unwrap_or(0));
+        let weight = self
+            .sums
+            .get(at)
+            .copied()
+            .unwrap_or(1)
+            .saturating_sub(below.unwrap_or(0));
         // Who could not serve for a while does not get its missed turns all at once.
         self.now = self.now.max(pass);
         let next = pass.max(self.now).saturating_add(STRIDE / weight.max(1));
@@ -162,7 +169,8 @@ impl Tier {
                 best = Some((load, place));
             }
         }
-        best.map(|(_, place)| place).or_else(|| self.anywhere(seed, fits))
+        best.map(|(_, place)| place)
+            .or_else(|| self.anywhere(seed, fits))
     }
 
     /// The first that fits, from anywhere on.

@@ -84,7 +84,6 @@ impl Window {
                 *sum = sum.saturating_sub(part);
                 left = left.saturating_sub(part);
                 self.sum = self.sum.saturating_sub(part);
-                break;
             }
         }
     }
