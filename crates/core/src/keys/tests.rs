@@ -127,8 +127,8 @@ fn each_limit_counts_its_own_tokens() {
         otpm,
     };
     let table = [
-        (limits(Some(110), None, None), ask(60, 50), false),
-        (limits(Some(111), None, None), ask(60, 50), true),
+        (limits(Some(111), None, None), ask(60, 50), false),
+        (limits(Some(112), None, None), ask(60, 50), true),
         (limits(None, Some(61), None), ask(60, 500), true),
         (limits(None, Some(60), None), ask(60, 0), false),
         (limits(None, None, Some(51)), ask(600, 50), true),
