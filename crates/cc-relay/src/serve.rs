@@ -39,6 +39,8 @@ pub fn start(plan: &Plan, sink: Arc<dyn RecordSink>) -> Result<Server, Failure> 
         }
     };
     let Assembled {
+        board,
+        probing,
         snapshot,
         connectors,
         exhibit,
@@ -50,6 +52,8 @@ pub fn start(plan: &Plan, sink: Arc<dyn RecordSink>) -> Result<Server, Failure> 
         enable_http2: plan.server.enable_http2,
         workers: plan.server.workers.map_or_else(cores, NonZeroUsize::get),
         max_connections: plan.server.max_connections,
+        board,
+        probing,
         exhibit,
         version: VERSION,
     };

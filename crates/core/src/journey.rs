@@ -46,8 +46,6 @@ pub struct Errand {
     pub countable_bytes: u64,
     /// Most output that is asked for.
     pub max_tokens: Option<u64>,
-    /// Whether thinking may be in the body.
-    pub thinking: bool,
     /// Who asks.
     pub admission: Admission,
     /// When it came.
@@ -92,7 +90,20 @@ pub enum Nowhere {
     /// No target may be asked for this client.
     NoCredential,
     /// Every target that serves the model takes shorter bodies only.
-    TooLong,
+    TooLong {
+        /// The longest that any of them takes.
+        limit_bytes: u64,
+    },
+}
+
+impl Nowhere {
+    fn or_too_long(self, limit: u64) -> Self {
+        let limit_bytes = match self {
+            Self::TooLong { limit_bytes } => limit_bytes.max(limit),
+            Self::UnknownModel | Self::NoCredential => limit,
+        };
+        Self::TooLong { limit_bytes }
+    }
 }
 
 /// Why a candidate was passed over.
@@ -390,7 +401,6 @@ impl Journey {
             model: model.clone(),
             credential,
             strips_thinking: routing.strip_foreign_thinking
-                && self.errand.thinking
                 && self.binding.as_ref().is_some_and(foreign),
             thinking_removed: 0,
             receipt: Receipt::new(trip, lease, permit, model_permit, carried),
@@ -542,7 +552,8 @@ fn order(
             continue;
         };
         if errand.body_bytes > target.max_body_bytes {
-            nowhere = Nowhere::TooLong;
+            let limit_bytes = u64::try_from(target.max_body_bytes).unwrap_or(u64::MAX);
+            nowhere = nowhere.or_too_long(limit_bytes);
             continue;
         }
         let station = &target.station;
@@ -582,7 +593,7 @@ fn order(
             0
         } else if binding.guest.as_ref().is_some_and(is) {
             1
-        } else if errand.thinking && target.is_some_and(is_foreign) {
+        } else if target.is_some_and(is_foreign) {
             3
         } else {
             2

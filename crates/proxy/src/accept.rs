@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use relay_core::board::Board;
 use relay_core::snapshot::Snapshot;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -22,14 +23,15 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use crate::buffer::Buffers;
-use crate::clock::{self, RequestIds};
+use crate::clock::{self, Clock, RequestIds};
 use crate::connect::Connector;
 use crate::finish::{Counters, ExhibitOptions, RecordSink, Shared};
 use crate::pool::Pool;
+use crate::probe::{Probing, probe};
 use crate::serve::{ConnectionOptions, serve_connection};
 use crate::worker::Worker;
 
-/// How to listen.
+/// How to listen, and what to begin with.
 #[derive(Debug)]
 pub struct ServerOptions {
     /// The socket, bound and listening.
@@ -42,6 +44,10 @@ pub struct ServerOptions {
     pub workers: usize,
     /// Most client connections at once; one more is closed at once.
     pub max_connections: usize,
+    /// What the relay remembers.
+    pub board: Arc<Board>,
+    /// How upstreams in trouble are asked, if they are.
+    pub probing: Option<Probing>,
     /// What the log keeps beyond the record.
     pub exhibit: ExhibitOptions,
     /// The version that `/health` tells.
@@ -93,6 +99,7 @@ impl Crew {
             worker: Arc::new(worker),
             connections: Arc::clone(&connections),
             options: self.connection.clone(),
+            probing: None,
             abort: self.abort.clone(),
         };
         (run, Seat { inlet, connections }, outlet)
@@ -124,6 +131,8 @@ impl Server {
         let address = options.listener.local_addr()?;
         options.listener.set_nonblocking(true)?;
         let shared = Arc::new(Shared {
+            clock: Clock::default(),
+            board: options.board,
             counters: Counters::default(),
             sink,
             exhibit: options.exhibit,
@@ -146,7 +155,9 @@ impl Server {
         let mut threads = Vec::new();
         let mut seats = Vec::new();
         for index in 0..options.workers.max(1) {
-            let (run, seat, outlet) = crew.hire(connectors);
+            let (mut run, seat, outlet) = crew.hire(connectors);
+            // One asks for all.
+            run.probing = options.probing.filter(|_| index == 0);
             seats.push(seat);
             let runtime = runtime()?;
             let body = move || runtime.block_on(run.work(outlet));
@@ -307,6 +318,7 @@ struct Run {
     worker: Arc<Worker>,
     connections: Arc<AtomicUsize>,
     options: ConnectionOptions,
+    probing: Option<Probing>,
     abort: CancellationToken,
 }
 
@@ -320,9 +332,16 @@ impl Run {
             tasks.spawn(Arc::clone(pool).prewarm());
         }
         let mut sweep = interval(SWEEP);
+        let mut probe = std::pin::pin!(async {
+            match self.probing {
+                Some(probing) => probe(Arc::clone(&self.worker), probing).await,
+                None => std::future::pending().await,
+            }
+        });
         loop {
             tokio::select! {
                 () = self.abort.cancelled() => return,
+                () = probe.as_mut() => {}
                 _ = sweep.tick() => {
                     for pool in &self.worker.pools {
                         pool.sweep(clock::now());

@@ -44,6 +44,12 @@ impl Clock {
         Moment::after_start(self.started.elapsed())
     }
 
+    /// Returns a moment as timers want it.
+    pub fn instant(&self, moment: Moment) -> Instant {
+        let later = self.started.checked_add(moment.since_start());
+        later.unwrap_or(self.started)
+    }
+
     /// Returns a seed that was not returned before.
     pub fn seed(&self) -> u64 {
         self.chance

@@ -141,6 +141,16 @@ impl Exchange {
         self.record.as_ref().map_or("", |record| &record.request_id)
     }
 
+    /// Returns what is known so far.
+    pub(crate) fn record(&self) -> Option<&RequestRecord> {
+        self.record.as_deref()
+    }
+
+    /// Returns the present moment.
+    pub(crate) fn now(&self) -> Moment {
+        self.shared.clock.now()
+    }
+
     /// Notes what is known once the body was read.
     pub(crate) fn read(&mut self, inbound: &Inbound, read_at: Instant) {
         let body_bytes = self.shared.exhibit.body_bytes;
@@ -209,7 +219,7 @@ impl Exchange {
             .as_ref()
             .is_some_and(|record| record.response_bytes == 0);
         let waited = first.then(|| self.sent_at.elapsed());
-        if first && let Some((receipt, since)) = &self.receipt {
+        if first && let Some((receipt, since)) = &mut self.receipt {
             let now = self.shared.clock.now();
             receipt.first_event(now.since(*since), now);
         }

@@ -1,5 +1,5 @@
-//! The path of a request, one file a stage: accept, serve, route, authorize, buffer, choose,
-//! dispatch, emit, finish; `relay` is their order.
+//! The path of a request, one file a stage: accept, serve, route, authorize, buffer, choose or
+//! travel, dispatch, hold, emit, finish; `relay` is their order.
 //!
 //! All I/O on the request's path is here, and nothing here knows a config file or the name of a
 //! provider.
@@ -11,20 +11,27 @@ mod buffer;
 mod choose;
 pub mod clock;
 mod connect;
+mod debug;
 mod dispatch;
 mod emit;
 mod finish;
 mod gap;
 mod local;
+mod health;
+mod hold;
 mod observe;
 mod pool;
+mod probe;
 mod relay;
 mod route;
 mod serve;
 mod tls;
+mod travel;
+mod wait;
 mod worker;
 
 pub use accept::{Hurry, Server, ServerOptions};
 pub use connect::{ConnectError, Connector, ConnectorOptions, HttpVersion, ProxyChoice};
 pub use finish::{Counters, ExhibitOptions, RecordSink};
+pub use probe::Probing;
 pub use tls::{ServerTlsError, server_config};

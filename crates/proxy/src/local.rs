@@ -6,6 +6,7 @@ use http_body::Body as _;
 use relay_core::error::RelayError;
 
 use crate::body::ResponseBody;
+use crate::health::health;
 use crate::route::Local;
 use crate::worker::Worker;
 
@@ -28,7 +29,7 @@ pub(crate) fn answer(worker: &Worker, local: Local) -> Response<ResponseBody> {
             "draining\n".to_owned(),
         ),
         Local::Ready => text(StatusCode::OK, "text/plain", "ready\n".to_owned()),
-        Local::Health => text(StatusCode::OK, "application/json", worker.health()),
+        Local::Health => text(StatusCode::OK, "application/json", health(worker)),
     }
 }
 

@@ -12,6 +12,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use relay_core::credential::Admission;
 use relay_core::error::RelayError;
+use relay_core::provider::Changes;
 use relay_core::request::{Endpoint, Facts, Inbound, SessionId};
 use relay_core::scan::scan;
 use relay_core::snapshot::Snapshot;
@@ -19,14 +20,16 @@ use relay_core::snapshot::Snapshot;
 use crate::authorize::authorize;
 use crate::body::{RequestBody, ResponseBody};
 use crate::buffer::discard;
-use crate::choose::choose;
+use crate::choose::{Candidate, choose};
 use crate::clock;
-use crate::dispatch::{Bounds, dispatch};
+use crate::debug;
+use crate::dispatch::{Bounds, Fault, dispatch};
 use crate::emit::{Reset, emit};
 use crate::finish::Exchange;
+use crate::hold::Look;
 use crate::local::{self, RELAY_REQUEST_ID};
-use crate::pool::Sent;
 use crate::route::{Route, route};
+use crate::travel::{Arrival, Travel, errand};
 use crate::worker::Worker;
 
 /// Answers one request.
@@ -51,13 +54,24 @@ pub(crate) async fn relay(
     };
     let mut body = Some(body);
     let mut response = match pass.attempt(route, head, &mut body, &mut exchange).await {
-        Ok((sent, endpoint)) => emit(sent, exchange, endpoint, snapshot.timeouts.gap, reset),
+        Ok((arrival, endpoint)) => {
+            let Arrival { answer, receipt } = arrival;
+            exchange.answered(&answer, receipt);
+            let told = debug::told(&snapshot, &exchange);
+            let gap = snapshot.timeouts.gap;
+            let mut response = emit(*answer, exchange, endpoint, gap, reset);
+            response.headers_mut().extend(told);
+            response
+        }
         Err(error) => {
             if let Some(body) = body.filter(|_| !waits_to_send && error.wants_discard()) {
                 Box::pin(discard(body)).await;
             }
             let response = local::refusal(&error, exchange.request_id());
-            let response = local::for_method(response, is_head);
+            let mut response = local::for_method(response, is_head);
+            response
+                .headers_mut()
+                .extend(debug::told(&snapshot, &exchange));
             exchange.refuse(&error);
             response
         }
@@ -71,7 +85,7 @@ pub(crate) async fn relay(
 /// One request on its way through the stages.
 struct Pass<'a> {
     worker: &'a Worker,
-    snapshot: &'a Snapshot,
+    snapshot: &'a Arc<Snapshot>,
 }
 
 impl Pass<'_> {
@@ -81,7 +95,7 @@ impl Pass<'_> {
         head: request::Parts,
         body: &mut Option<Incoming>,
         exchange: &mut Exchange,
-    ) -> Result<(Sent, Endpoint), RelayError> {
+    ) -> Result<(Arrival, Endpoint), RelayError> {
         let Route::Upstream(endpoint, path_and_query) = route? else {
             return Err(RelayError::Internal("a local route reached the data path"));
         };
@@ -90,36 +104,80 @@ impl Pass<'_> {
         exchange.note(|record| record.client.clone_from(&admission.client));
         let inbound = self.read(head, endpoint, path_and_query, body).await?;
         exchange.read(&inbound, clock::now());
-        let sent = self.send(&admission, inbound, body, exchange).await?;
-        Ok((sent, endpoint))
+        let is_routed = endpoint.is_buffered() && inbound.facts.model.is_some();
+        let arrival = if is_routed {
+            self.route(admission, inbound, exchange).await?
+        } else {
+            self.pass_through(&admission, inbound, body, exchange)
+                .await?
+        };
+        Ok((arrival, endpoint))
     }
 
-    /// Chooses, encodes and sends.
-    async fn send(
+    /// Goes from candidate to candidate, where there is something to route by.
+    async fn route(
+        &self,
+        admission: Admission,
+        inbound: Inbound,
+        exchange: &mut Exchange,
+    ) -> Result<Arrival, RelayError> {
+        let errand = errand(
+            self.snapshot,
+            admission,
+            &inbound,
+            self.worker.shared.clock.now(),
+        )?;
+        let buffered = inbound.body.clone();
+        exchange.sending();
+        let travel = Travel::begin(self.worker, self.snapshot, exchange, (errand, inbound))?;
+        let arrival = travel.arrive().await?;
+        self.worker.buffers.give_back(buffered);
+        Ok(arrival)
+    }
+
+    /// Sends what is not routed to the one target that it belongs to.
+    async fn pass_through(
         &self,
         admission: &Admission,
         inbound: Inbound,
         body: &mut Option<Incoming>,
         exchange: &mut Exchange,
-    ) -> Result<Sent, RelayError> {
+    ) -> Result<Arrival, RelayError> {
         let Snapshot {
             timeouts, limits, ..
-        } = self.snapshot;
-        let candidate = choose(self.snapshot, admission, &inbound)?;
-        exchange.note(|record| record.target = Some(candidate.target.id.clone()));
-        let bounds = Bounds {
-            first_byte: if inbound.facts.stream {
-                timeouts.stream_first_byte
-            } else {
-                timeouts.first_byte
-            },
-            passthrough_bytes: limits.max_passthrough_bytes,
+        } = &**self.snapshot;
+        let Candidate {
+            target,
+            place,
+            credential,
+            key,
+        } = choose(self.snapshot, admission, &inbound)?;
+        exchange.note(|record| {
+            record.target = Some(target.id.clone());
+            record.key = key;
+        });
+        let first_byte = if inbound.facts.stream {
+            timeouts.stream_first_byte
+        } else {
+            timeouts.first_byte
         };
-        let buffered = inbound.body.clone();
-        let mut encoded = candidate
-            .target
+        let look = Look {
+            replaceable: false,
+            instructive: false,
+            endpoint: inbound.endpoint,
+            first_event: first_byte,
+            commit_hold: self.snapshot.routing.commit_hold,
+            gap: timeouts.gap,
+        };
+        let bounds = Bounds {
+            first_byte,
+            passthrough_bytes: limits.max_passthrough_bytes,
+            look,
+        };
+        let encoded = target
             .provider
-            .encode(inbound, &candidate.credential)?;
+            .encode(inbound, &credential, &Changes::default());
+        let mut encoded = encoded?;
         self.measure(body.as_ref())?;
         let (out, uploaded) = match body.take() {
             Some(body) => {
@@ -133,15 +191,20 @@ impl Pass<'_> {
             ),
         };
         exchange.sending();
-        let pool = self.worker.pool(candidate.index)?;
-        let sent = dispatch(pool, encoded, out, uploaded.clone(), bounds).await;
+        let pool = self.worker.pool(place)?;
+        let result = dispatch(pool, encoded, out, uploaded.clone(), bounds).await;
         if let Some(bytes) = uploaded {
             exchange.note(|record| record.request_bytes = bytes.load(Ordering::Relaxed));
         }
-        let sent = sent?;
-        exchange.answered(&sent);
-        self.worker.buffers.give_back(buffered);
-        Ok(sent)
+        let answer = match result {
+            Ok(answer) => answer,
+            Err(Fault::Back(back)) => back.answer?,
+            Err(Fault::Ours(error)) => return Err(error),
+        };
+        Ok(Arrival {
+            answer,
+            receipt: None,
+        })
     }
 
     /// Reads what the endpoint wants read. A body that streams through stays where it is.

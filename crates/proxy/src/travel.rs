@@ -4,10 +4,12 @@
 //! attempt owes. It must never start another attempt once the client could have seen a byte.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use relay_core::affinity::key::{prefix_key, session_key};
+use relay_core::credential::Admission;
 use relay_core::error::RelayError;
+use relay_core::estimate::countable_bytes;
 use relay_core::journey::{Errand, Journey, Leg, Nowhere, SetbackFacts, Step};
 use relay_core::moment::Moment;
 use relay_core::provider::Changes;
@@ -35,11 +37,11 @@ pub(crate) struct Travel<'a> {
     pub(crate) worker: &'a Worker,
     pub(crate) snapshot: &'a Arc<Snapshot>,
     pub(crate) exchange: &'a mut Exchange,
-    journey: Journey,
+    pub(crate) journey: Journey,
     /// Present while it may be sent once more.
     inbound: Option<Inbound>,
     /// The most useful refusal so far.
-    best: Option<Setback>,
+    best: Option<Box<Setback>>,
 }
 
 /// What became of one attempt.
@@ -85,7 +87,7 @@ impl<'a> Travel<'a> {
         let mut room = None;
         loop {
             let clock = &self.worker.shared.clock;
-            let leg = match self.journey.next(clock.now(), clock.seed()) {
+            let mut leg = match self.journey.next(clock.now(), clock.seed()) {
                 Step::Go(leg) => leg,
                 Step::Spent(until) => {
                     wait::for_room(&mut room, self, until).await?;
@@ -94,7 +96,8 @@ impl<'a> Travel<'a> {
                 Step::Nowhere(nowhere) => return Err(lost(nowhere, "")),
                 Step::Done => return self.give_up(),
             };
-            wait::for_prefix(self, &leg).await;
+            wait::for_prefix(self, &mut leg).await;
+            room = None;
             let tried = if self.snapshot.routing.race > 1 {
                 self.race(leg).await?
             } else {
@@ -127,20 +130,25 @@ impl<'a> Travel<'a> {
         let began = self.worker.shared.clock.now();
         let result = self.send(&mut leg, inbound, replaceable).await;
         if let Ok(answer) = &result {
-            self.take_head(&leg.receipt, answer);
+            self.take_head(&mut leg.receipt, answer);
         }
         if let Err(Fault::Back(back)) = &result
             && let Ok(answer) = &back.answer
         {
-            self.take_head(&leg.receipt, answer);
+            self.take_head(&mut leg.receipt, answer);
         }
         Tried { leg, began, result }
     }
 
-    fn take_head(&self, receipt: &Receipt, answer: &Answer) {
+    fn take_head(&self, receipt: &mut Receipt, answer: &Answer) {
         let now = self.worker.shared.clock.now();
         let head = &answer.head;
-        receipt.head(head.status.as_u16(), &head.headers, now, crate::clock::unix());
+        receipt.head(
+            head.status.as_u16(),
+            &head.headers,
+            now,
+            crate::clock::unix(),
+        );
     }
 
     async fn send(
@@ -156,10 +164,9 @@ impl<'a> Travel<'a> {
             model: Some(&leg.model),
             strips_thinking: leg.strips_thinking,
         };
-        let encoded = target.provider.encode(inbound, &leg.credential, &changes)?;
+        let mut encoded = target.provider.encode(inbound, &leg.credential, &changes)?;
         leg.thinking_removed = encoded.thinking_removed;
         let pool = self.worker.pool(leg.place)?;
-        let mut encoded = encoded;
         let body = RequestBody::Whole(std::mem::take(&mut encoded.body).into());
         dispatch(pool, encoded, body, None, bounds).await
     }
@@ -196,7 +203,7 @@ impl<'a> Travel<'a> {
         let inbound = self.take_inbound()?;
         let mut legs = vec![first];
         while self.inbound.is_some() && legs.len() < self.snapshot.routing.race {
-            match self.journey.next_beside(&legs, clock.now(), clock.seed()) {
+            match self.journey.next_beside(clock.now(), clock.seed()) {
                 Some(leg) => legs.push(leg),
                 None => break,
             }
@@ -251,7 +258,7 @@ impl<'a> Travel<'a> {
             now,
         };
         let goes_on = self.journey.set_back(leg, &facts, clock.seed());
-        self.keep_best(*back);
+        self.keep_best(back);
         if goes_on && self.inbound.is_some() {
             return Ok(None);
         }
@@ -260,12 +267,16 @@ impl<'a> Travel<'a> {
     }
 
     /// Keeps the refusal that helps a client most; of equals the later one.
-    fn keep_best(&mut self, back: Setback) {
+    fn keep_best(&mut self, back: Box<Setback>) {
         let rank = |back: &Setback| match (&back.answer, back.status) {
             (Ok(_), Some(status)) => usefulness(status),
             _ => 0,
         };
-        if self.best.as_ref().is_none_or(|best| rank(best) <= rank(&back)) {
+        if self
+            .best
+            .as_ref()
+            .is_none_or(|best| rank(best) <= rank(&back))
+        {
             self.best = Some(back);
         }
     }
@@ -281,32 +292,39 @@ impl<'a> Travel<'a> {
             None => Err(RelayError::Internal("nobody was asked")),
         }
     }
-
-    pub(crate) fn max_wait(&self) -> Duration {
-        self.snapshot.routing.max_wait
-    }
-
-    pub(crate) const fn journey(&self) -> &Journey {
-        &self.journey
-    }
-
-    pub(crate) const fn inbound(&self) -> Option<&Inbound> {
-        self.inbound.as_ref()
-    }
 }
 
 fn lost(nowhere: Nowhere, model: &str) -> RelayError {
     match nowhere {
         Nowhere::UnknownModel => RelayError::UnknownModel(model.into()),
-        Nowhere::NoCredential => RelayError::Unauthenticated(
-            relay_core::error::Unauthenticated::NothingToSend,
-        ),
-        Nowhere::TooLong => RelayError::TooLongForAll,
+        Nowhere::NoCredential => {
+            RelayError::Unauthenticated(relay_core::error::Unauthenticated::NothingToSend)
+        }
+        Nowhere::TooLong { limit_bytes } => RelayError::BodyTooLarge { limit_bytes },
     }
 }
 
-/// Tells whether a request is routed: whether it names what routing goes by.
-pub(crate) fn is_routed(inbound: &Inbound) -> bool {
-    inbound.facts.model.is_some()
-        && matches!(inbound.endpoint, Endpoint::Messages | Endpoint::CountTokens)
+/// Says what a request is about, as routing sees it.
+pub(crate) fn errand(
+    snapshot: &Snapshot,
+    admission: Admission,
+    inbound: &Inbound,
+    now: Moment,
+) -> Result<Errand, RelayError> {
+    let facts = &inbound.facts;
+    let named = facts.model.as_ref().ok_or(RelayError::NoModel)?;
+    let mapped = snapshot.routing.model_mapping.find(named.name.as_str());
+    let keeps = snapshot.routing.affinity;
+    let counts = keeps && inbound.endpoint == Endpoint::Messages;
+    Ok(Errand {
+        endpoint: inbound.endpoint,
+        model: mapped.unwrap_or(&named.name).clone(),
+        session: keeps.then(|| session_key(facts, &inbound.body)),
+        prefix: counts.then(|| prefix_key(facts, &inbound.body)).flatten(),
+        body_bytes: inbound.body.len(),
+        countable_bytes: countable_bytes(&inbound.body),
+        max_tokens: facts.max_tokens,
+        admission,
+        arrived: now,
+    })
 }

@@ -1,0 +1,117 @@
+//! The state of the relay as `/health` tells it.
+
+use std::sync::atomic::Ordering;
+
+use relay_core::breaker::Health as TargetHealth;
+use relay_core::keys::KeyState;
+use relay_core::moment::Moment;
+use relay_core::snapshot::Target;
+use serde::Serialize;
+
+use crate::pool::Pool;
+use crate::worker::Worker;
+
+#[derive(Serialize)]
+struct Health<'a> {
+    status: &'a str,
+    version: &'a str,
+    uptime_s: u64,
+    config: &'a str,
+    /// Requests under way.
+    live: usize,
+    connections: usize,
+    requests: u64,
+    failed: u64,
+    strategy: &'a str,
+    /// Sessions whose home is known.
+    sessions: usize,
+    /// Requests that wait for capacity.
+    waiting: usize,
+    upstreams: Vec<Upstream<'a>>,
+}
+
+#[derive(Serialize)]
+struct Upstream<'a> {
+    name: &'a str,
+    url: String,
+    /// `up`, `degraded` or `down`.
+    state: &'a str,
+    in_flight_tokens: u64,
+    keys: Vec<Key>,
+}
+
+/// A key, by its digest: never by itself.
+#[derive(Serialize)]
+struct Key {
+    name: String,
+    id: String,
+    in_flight: u64,
+    capacity_percent: u8,
+    /// How long it is left alone.
+    cools_for_s: Option<u64>,
+}
+
+impl Key {
+    fn of(state: &KeyState, now: Moment) -> Self {
+        Self {
+            name: state.name.to_string(),
+            id: state.id.to_string(),
+            in_flight: state.in_flight,
+            capacity_percent: state.capacity_percent,
+            cools_for_s: state.parked_until.map(|until| until.since(now).as_secs()),
+        }
+    }
+}
+
+impl<'a> Upstream<'a> {
+    fn of(target: &'a Target, pool: &Pool, now: Moment) -> Self {
+        let connects = pool.connector().failures() == 0;
+        let station = &target.station;
+        Self {
+            name: target.id.as_str(),
+            url: pool.connector().url(),
+            state: match station.health(now) {
+                TargetHealth::Healthy if connects => "up",
+                TargetHealth::Degraded if connects => "degraded",
+                TargetHealth::Healthy | TargetHealth::Degraded | TargetHealth::Down => "down",
+            },
+            in_flight_tokens: station.in_flight_tokens(),
+            keys: station
+                .keys
+                .states(now)
+                .iter()
+                .map(|key| Key::of(key, now))
+                .collect(),
+        }
+    }
+}
+
+/// Returns the state as JSON.
+pub(crate) fn health(worker: &Worker) -> String {
+    let snapshot = worker.snapshot();
+    let shared = &worker.shared;
+    let now = shared.clock.now();
+    let counters = &shared.counters;
+    let targets = snapshot.targets.iter().zip(&worker.pools);
+    let health = Health {
+        status: if worker.is_draining() {
+            "draining"
+        } else {
+            "ok"
+        },
+        version: worker.version,
+        uptime_s: worker.started.elapsed().as_secs(),
+        config: &snapshot.digest,
+        live: counters.live.load(Ordering::Relaxed),
+        connections: counters.connections.load(Ordering::Relaxed),
+        requests: counters.requests.load(Ordering::Relaxed),
+        failed: counters.failed.load(Ordering::Relaxed),
+        strategy: snapshot.routing.kind.name(),
+        sessions: shared.board.affinity.len(),
+        waiting: shared.board.waiting.len(),
+        upstreams: targets
+            .map(|(target, pool)| Upstream::of(target, pool, now))
+            .collect(),
+    };
+    serde_json::to_string(&health).unwrap_or_default()
+}

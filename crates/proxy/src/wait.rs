@@ -1,0 +1,95 @@
+//! Waits: for capacity, where the config allows it, and for a prompt cache to be written once
+//! instead of by many at a time.
+//!
+//! Both are bounded in number and time, and whoever leaves frees its place.
+
+use std::time::Duration;
+
+use relay_core::affinity::key::SessionKey;
+use relay_core::cold::{Entry, Turn};
+use relay_core::error::RelayError;
+use relay_core::journey::Leg;
+use relay_core::moment::Moment;
+use relay_core::request::Endpoint;
+use relay_core::waiting::Place;
+use tokio::time::{timeout, timeout_at};
+
+use crate::travel::Travel;
+
+/// How often a place is tried whose capacity nobody can foretell.
+const BLIND_RETRY: Duration = Duration::from_secs(1);
+
+/// Waits until it is this request's turn to try again. `room` keeps its place between tries.
+pub(crate) async fn for_room(
+    room: &mut Option<Place>,
+    travel: &mut Travel<'_>,
+    until: Option<Moment>,
+) -> Result<(), RelayError> {
+    let (shared, max_wait) = (&travel.worker.shared, travel.snapshot.routing.max_wait);
+    let (clock, waiting) = (&shared.clock, &shared.board.waiting);
+    let errand = travel.journey.errand();
+    let now = clock.now();
+    let spent = RelayError::AllSpent {
+        retry_after: until.map(|until| until.since(now)),
+    };
+    let deadline = errand.arrived.plus(max_wait);
+    if deadline <= now || until.is_some_and(|until| until > deadline) {
+        return Err(spent);
+    }
+    let place = match room {
+        Some(place) => place,
+        None => {
+            let binding = travel.journey.binding();
+            let warm = binding.is_some_and(|binding| binding.is_warm(now));
+            // Without a session each request is one of its own.
+            let session = errand.session.unwrap_or_else(|| SessionKey(clock.seed()));
+            match waiting.join(session, warm, now) {
+                Ok(place) => room.insert(place),
+                Err(_full) => return Err(spent),
+            }
+        }
+    };
+    loop {
+        let now = clock.now();
+        if now >= deadline {
+            return Err(spent);
+        }
+        // What comes back by time alone tells nobody: each waiter looks after its own moment.
+        let next = until
+            .filter(|until| *until > now)
+            .unwrap_or_else(|| now.plus(BLIND_RETRY));
+        let next = clock.instant(next.min(deadline));
+        if timeout_at(next.into(), place.turn()).await.is_ok() {
+            break;
+        }
+        waiting.notify(clock.now());
+    }
+    let waited = clock.now().since(now);
+    travel
+        .exchange
+        .note(|record| record.waited = record.waited.saturating_add(waited));
+    Ok(())
+}
+
+/// Lets one request of many write a prefix that none has written yet; the others wait until its
+/// answer begins, and then read it.
+pub(crate) async fn for_prefix(travel: &Travel<'_>, leg: &mut Leg) {
+    let (errand, shared) = (travel.journey.errand(), &travel.worker.shared);
+    let Some(prefix) = errand
+        .prefix
+        .filter(|_| errand.endpoint == Endpoint::Messages)
+    else {
+        return;
+    };
+    let now = shared.clock.now();
+    match shared.board.cold.enter(prefix, leg.receipt.home(), now) {
+        Entry::Go => {}
+        Entry::First(ticket) => leg.receipt.lead(ticket),
+        Entry::Wait(waiting) => {
+            let patience = waiting.deadline().since(now);
+            if let Ok(Turn::First(ticket)) = timeout(patience, waiting).await {
+                leg.receipt.lead(ticket);
+            }
+        }
+    }
+}
