@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use relay_config::LogLevel;
-use relay_core::record::{ConnectionFacts, Exhibit, Observation, Outcome, RequestRecord};
+use relay_core::record::{Attempt, ConnectionFacts, Exhibit, Observation, Outcome, RequestRecord};
 use relay_core::request::{ModelName, SessionId};
 use relay_core::snapshot::TargetId;
 use serde::Serialize;
@@ -103,6 +103,7 @@ impl Serialize for Line<'_> {
             "ccrelay.provider",
             record.target.as_ref().map(TargetId::as_str),
         )?;
+        routed(&mut map, record)?;
         some(
             &mut map,
             "ccrelay.upstream.request_id",
@@ -134,6 +135,57 @@ impl Serialize for Line<'_> {
             exhibits(&mut map, exhibit)?;
         }
         map.end()
+    }
+}
+
+/// How the request found its upstream.
+fn routed<M: serde::ser::SerializeMap>(
+    map: &mut M,
+    record: &RequestRecord,
+) -> Result<(), M::Error> {
+    let key = record.key.as_ref();
+    some(map, "ccrelay.key.name", key.map(|key| &*key.name))?;
+    some(
+        map,
+        "ccrelay.key.id",
+        key.map(|key| key.id.as_str().to_owned()),
+    )?;
+    some(map, "ccrelay.affinity", record.affinity)?;
+    if !record.waited.is_zero() {
+        map.serialize_entry("ccrelay.waited_s", &seconds(record.waited))?;
+    }
+    if record.thinking_removed > 0 {
+        map.serialize_entry("ccrelay.thinking_removed", &record.thinking_removed)?;
+    }
+    let hops: Vec<Hop<'_>> = record.attempts.iter().map(Hop::of).collect();
+    some(
+        map,
+        "ccrelay.hops",
+        Some(hops).filter(|hops| !hops.is_empty()),
+    )
+}
+
+/// An attempt that failed before the client saw anything of it.
+#[derive(Serialize)]
+struct Hop<'a> {
+    provider: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    reason: &'static str,
+    took_s: f64,
+}
+
+impl<'a> Hop<'a> {
+    fn of(attempt: &'a Attempt) -> Self {
+        Self {
+            provider: attempt.target.as_str(),
+            key: attempt.key.as_ref().map(|key| &*key.name),
+            status: attempt.status,
+            reason: attempt.reason,
+            took_s: seconds(attempt.took),
+        }
     }
 }
 
@@ -262,8 +314,10 @@ pub(super) fn pretty(record: &RequestRecord, out: &mut Vec<u8>) {
         .as_ref()
         .map_or(&*record.path, |model| model.as_str());
     let target = record.target.as_ref().map_or("-", |target| target.as_str());
+    let key = record.key.as_ref().map(|key| format!("/{}", key.name));
+    let key = key.unwrap_or_default();
     let mut line = format!(
-        "{time} {level} request  {status} {} {target}",
+        "{time} {level} request  {status} {} {target}{key}",
         readable(what)
     );
     let mut add = |text: std::fmt::Arguments<'_>| {
@@ -282,6 +336,14 @@ pub(super) fn pretty(record: &RequestRecord, out: &mut Vec<u8>) {
     }
     if let Some(output) = record.usage.output_tokens {
         add(format_args!("out={output}"));
+    }
+    for attempt in &record.attempts {
+        let key = attempt.key.as_ref().map(|key| format!("/{}", key.name));
+        let key = key.unwrap_or_default();
+        add(format_args!(
+            "hop={}{key}:{}",
+            attempt.target, attempt.reason
+        ));
     }
     if record.outcome != Outcome::Complete {
         add(format_args!("{}", record.outcome.name()));

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use relay_config::FilePlan;
-use relay_core::record::{Exhibit, Observation, Outcome};
+use relay_core::record::{Attempt, Exhibit, KeyName, Observation, Outcome};
 use relay_core::request::{ModelName, SessionId};
 use relay_core::snapshot::TargetId;
 use relay_core::usage::Usage;
@@ -23,6 +23,11 @@ fn record() -> RequestRecord {
         client: Some("laptop".into()),
         target: Some(TargetId::new("anthropic")),
         model: Some(ModelName::new("claude-sonnet-5-5")),
+        key: None,
+        attempts: Vec::new(),
+        affinity: None,
+        waited: Duration::ZERO,
+        thinking_removed: 0,
         response_model: Some("claude-sonnet-5-5".into()),
         session: SessionId::new("4f1c"),
         agent: Some("a1".into()),
@@ -72,6 +77,36 @@ fn the_json_line_has_the_conventions_names() {
     assert_eq!(line["ccrelay.ttfe_s"], 0.92);
     assert_eq!(line["ccrelay.provider"], "anthropic");
     assert!(line.get("error.type").is_none());
+}
+
+#[test]
+fn each_hop_says_where_with_which_key_and_why() {
+    let secret = relay_core::secret::Secret::new("sk-ant-fake-hop");
+    let key = Some(KeyName {
+        id: secret.id(),
+        name: "main".into(),
+    });
+    let mut record = record();
+    record.attempts = vec![Attempt {
+        target: TargetId::new("first"),
+        key: key.clone(),
+        status: Some(429),
+        reason: "rate_limited",
+        took: Duration::from_millis(12),
+    }];
+    record.key = key;
+    record.affinity = Some("borrowed");
+    let line: Value = serde_json::from_str(&written(&record, true)).unwrap();
+    let hop = serde_json::json!({"provider": "first", "key": "main", "status": 429, "reason": "rate_limited", "took_s": 0.012});
+    assert_eq!(line["ccrelay.hops"][0], hop);
+    assert_eq!(line["ccrelay.key.id"], secret.id().as_str());
+    assert_eq!(line["ccrelay.affinity"], "borrowed");
+    let pretty = written(&record, false);
+    assert!(
+        pretty.contains(" anthropic/main ") && pretty.contains(" hop=first/main:rate_limited "),
+        "{pretty}"
+    );
+    assert!(!pretty.contains("sk-ant"));
 }
 
 #[test]
