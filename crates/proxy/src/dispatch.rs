@@ -13,6 +13,8 @@ use http::{Request, StatusCode, Uri};
 use relay_core::error::RelayError;
 use relay_core::provider::Encoded;
 use relay_core::refusal::{Silence, rule_silence};
+use relay_core::request::Inbound;
+use relay_core::snapshot::Snapshot;
 use tokio::time::timeout;
 
 use crate::body::{Cut, RequestBody};
@@ -28,6 +30,35 @@ pub(crate) struct Bounds {
     pub(crate) passthrough_bytes: u64,
     /// How to look at the answer.
     pub(crate) look: Look,
+}
+
+impl Bounds {
+    /// Returns what the settings say for a request. `replaceable`: another candidate could still
+    /// answer; `instructive`: a refusal tells something about a key of the relay's.
+    pub(crate) fn of(
+        snapshot: &Snapshot,
+        inbound: &Inbound,
+        (replaceable, instructive): (bool, bool),
+    ) -> Self {
+        let timeouts = &snapshot.timeouts;
+        let first_byte = if inbound.facts.stream {
+            timeouts.stream_first_byte
+        } else {
+            timeouts.first_byte
+        };
+        Self {
+            first_byte,
+            passthrough_bytes: snapshot.limits.max_passthrough_bytes,
+            look: Look {
+                replaceable,
+                instructive,
+                endpoint: inbound.endpoint,
+                first_event: first_byte,
+                commit_hold: snapshot.routing.commit_hold,
+                gap: timeouts.gap,
+            },
+        }
+    }
 }
 
 /// How an attempt failed.

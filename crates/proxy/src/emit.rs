@@ -111,6 +111,9 @@ pub(crate) fn emit(
     Response::from_parts(head, ResponseBody::Emit(Box::new(emit)))
 }
 
+/// A piece of an answer, and whether the observer has seen it.
+type Piece = (Frame<Bytes>, bool);
+
 /// The body of an answer on its way to the client.
 #[derive(Debug)]
 #[expect(
@@ -198,10 +201,7 @@ impl Emit {
 
     /// Takes the next piece: of those that are held, then from the upstream. Tells of each whether
     /// the observer has seen it.
-    fn poll_piece(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<(Frame<Bytes>, bool), Cut>>> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece, Cut>>> {
         if let Some(frame) = self.held.pop_front() {
             return Poll::Ready(Some(Ok((frame, true))));
         }

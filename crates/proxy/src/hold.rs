@@ -141,7 +141,7 @@ impl Answer {
         loop {
             match self.step(deadline).await {
                 Step::Piece if self.held_bytes() < HOLD_LIMIT_BYTES => {}
-                step => return step,
+                step @ (Step::Piece | Step::End | Step::Break | Step::Late) => return step,
             }
         }
     }
@@ -167,7 +167,9 @@ pub(crate) async fn look(sent: Sent, look: Look) -> Result<Box<Answer>, Setback>
                 Step::Piece | Step::End => Ok(answer),
             }
         }
-        _ => Ok(answer),
+        Endpoint::Messages | Endpoint::CountTokens | Endpoint::Models | Endpoint::Passthrough => {
+            Ok(answer)
+        }
     }
 }
 
@@ -200,9 +202,8 @@ async fn hold_stream(mut answer: Box<Answer>, look: Look) -> Result<Box<Answer>,
         match step {
             Step::Late if has_begun && !look.commit_hold.is_zero() => return Ok(answer),
             Step::Late => return Err(silence(Silence::Timeout)),
-            Step::Break => return Err(silence(Silence::Broken)),
             Step::End if events == 0 => return Err(silence(Silence::Empty)),
-            Step::End => return Err(silence(Silence::Broken)),
+            Step::End | Step::Break => return Err(silence(Silence::Broken)),
             Step::Piece if answer.held_bytes() >= HOLD_LIMIT_BYTES => return Ok(answer),
             Step::Piece => {}
         }

@@ -26,7 +26,6 @@ use crate::debug;
 use crate::dispatch::{Bounds, Fault, dispatch};
 use crate::emit::{Reset, emit};
 use crate::finish::Exchange;
-use crate::hold::Look;
 use crate::local::{self, RELAY_REQUEST_ID};
 use crate::route::{Route, route};
 use crate::travel::{Arrival, Travel, errand};
@@ -143,9 +142,7 @@ impl Pass<'_> {
         body: &mut Option<Incoming>,
         exchange: &mut Exchange,
     ) -> Result<Arrival, RelayError> {
-        let Snapshot {
-            timeouts, limits, ..
-        } = &**self.snapshot;
+        let (limits, timeouts) = (&self.snapshot.limits, &self.snapshot.timeouts);
         let Candidate {
             target,
             place,
@@ -156,24 +153,7 @@ impl Pass<'_> {
             record.target = Some(target.id.clone());
             record.key = key;
         });
-        let first_byte = if inbound.facts.stream {
-            timeouts.stream_first_byte
-        } else {
-            timeouts.first_byte
-        };
-        let look = Look {
-            replaceable: false,
-            instructive: false,
-            endpoint: inbound.endpoint,
-            first_event: first_byte,
-            commit_hold: self.snapshot.routing.commit_hold,
-            gap: timeouts.gap,
-        };
-        let bounds = Bounds {
-            first_byte,
-            passthrough_bytes: limits.max_passthrough_bytes,
-            look,
-        };
+        let bounds = Bounds::of(self.snapshot, &inbound, (false, false));
         let encoded = target
             .provider
             .encode(inbound, &credential, &Changes::default());

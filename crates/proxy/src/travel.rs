@@ -21,7 +21,7 @@ use relay_core::snapshot::Snapshot;
 use crate::body::RequestBody;
 use crate::dispatch::{Bounds, Fault, dispatch};
 use crate::finish::Exchange;
-use crate::hold::{Answer, Look, Setback};
+use crate::hold::{Answer, Setback};
 use crate::wait;
 use crate::worker::Worker;
 
@@ -159,7 +159,8 @@ impl<'a> Travel<'a> {
     ) -> Result<Box<Answer>, Fault> {
         let target = self.snapshot.targets.get(leg.place);
         let target = target.ok_or(RelayError::Internal("a leg leads nowhere"))?;
-        let bounds = self.bounds(&inbound, replaceable, leg.receipt.key().is_some());
+        let has_key = leg.receipt.key().is_some();
+        let bounds = Bounds::of(self.snapshot, &inbound, (replaceable, has_key));
         let changes = Changes {
             model: Some(&leg.model),
             strips_thinking: leg.strips_thinking,
@@ -169,32 +170,6 @@ impl<'a> Travel<'a> {
         let pool = self.worker.pool(leg.place)?;
         let body = RequestBody::Whole(std::mem::take(&mut encoded.body).into());
         dispatch(pool, encoded, body, None, bounds).await
-    }
-
-    fn bounds(&self, inbound: &Inbound, replaceable: bool, has_key: bool) -> Bounds {
-        let Snapshot {
-            timeouts,
-            limits,
-            routing,
-            ..
-        } = &**self.snapshot;
-        let first_byte = if inbound.facts.stream {
-            timeouts.stream_first_byte
-        } else {
-            timeouts.first_byte
-        };
-        Bounds {
-            first_byte,
-            passthrough_bytes: limits.max_passthrough_bytes,
-            look: Look {
-                replaceable,
-                instructive: has_key,
-                endpoint: inbound.endpoint,
-                first_event: first_byte,
-                commit_hold: routing.commit_hold,
-                gap: timeouts.gap,
-            },
-        }
     }
 
     /// Asks several at once: the first that answers wins, the others are left. Each is paid for.

@@ -36,17 +36,16 @@ pub(crate) async fn for_room(
     if deadline <= now || until.is_some_and(|until| until > deadline) {
         return Err(spent);
     }
-    let place = match room {
-        Some(place) => place,
-        None => {
-            let binding = travel.journey.binding();
-            let warm = binding.is_some_and(|binding| binding.is_warm(now));
-            // Without a session each request is one of its own.
-            let session = errand.session.unwrap_or_else(|| SessionKey(clock.seed()));
-            match waiting.join(session, warm, now) {
-                Ok(place) => room.insert(place),
-                Err(_full) => return Err(spent),
-            }
+    let place = if let Some(place) = room {
+        place
+    } else {
+        let binding = travel.journey.binding();
+        let warm = binding.is_some_and(|binding| binding.is_warm(now));
+        // Without a session each request is one of its own.
+        let session = errand.session.unwrap_or_else(|| SessionKey(clock.seed()));
+        match waiting.join(session, warm, now) {
+            Ok(place) => room.insert(place),
+            Err(_full) => return Err(spent),
         }
     };
     loop {
