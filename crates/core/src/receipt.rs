@@ -174,7 +174,8 @@ impl Receipt {
         };
         self.judge(verdict, now, seed);
         match self.lease.take() {
-            Some(lease) if !self.trip.counts => lease.refund(now),
+            // Counting tokens has limits of its own.
+            Some(lease) if !self.trip.counts => lease.cancel(now),
             Some(lease) if ending == Ending::Left => drop(lease),
             Some(lease) => lease.settle(usage, now),
             None => {}
@@ -216,7 +217,7 @@ impl Receipt {
     /// Gives back what was never used.
     pub fn never_sent(mut self, now: Moment) {
         if let Some(lease) = self.lease.take() {
-            lease.refund(now);
+            lease.cancel(now);
         }
         self.trip.board.waiting.notify(now);
     }

@@ -117,6 +117,9 @@ const SPENT_ACCOUNT_HOLD: Duration = HINT_CAP;
 /// How long a model that a target does not know is not asked for there.
 const UNKNOWN_MODEL_HOLD: Duration = Duration::from_mins(5);
 
+/// Longest that a limit by the minute is believed: none of them lasts longer, whatever is said.
+const MINUTE_LIMIT_CAP: Duration = Duration::from_mins(2);
+
 /// How long a limit lasts that does not say so.
 const UNNAMED_LIMIT_HOLD: Duration = Duration::from_secs(5);
 
@@ -243,7 +246,7 @@ fn rule_429(refusal: &Refusal<'_>, error: &ErrorForm) -> Ruling {
         name.starts_with("anthropic-ratelimit-") && name.ends_with("-remaining") && value == "0"
     });
     match hint {
-        Some(hint) => limit("rate_limited", Scope::Class, hint),
+        Some(hint) => limit("rate_limited", Scope::Class, hint.min(MINUTE_LIMIT_CAP)),
         None if spent => limit("rate_limited", Scope::Class, UNNAMED_LIMIT_HOLD),
         // Without a header it is about the request: parking the key here has stalled whole fleets.
         None => limit("throttled", Scope::Request, Duration::ZERO),

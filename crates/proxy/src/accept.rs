@@ -58,6 +58,7 @@ pub struct ServerOptions {
 #[expect(missing_debug_implementations, reason = "a snapshot holds secrets")]
 pub struct Server {
     address: SocketAddr,
+    settings: Arc<ArcSwap<Snapshot>>,
     shared: Arc<Shared>,
     draining: Arc<AtomicBool>,
     stop: CancellationToken,
@@ -181,6 +182,7 @@ impl Server {
         );
         Ok(Self {
             address,
+            settings: crew.settings,
             shared,
             draining,
             stop,
@@ -193,6 +195,11 @@ impl Server {
     /// Returns the address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns the settings in force.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.settings.load_full()
     }
 
     /// Returns what has happened since the start.

@@ -164,6 +164,7 @@ pub(crate) async fn look(sent: Sent, look: Look) -> Result<Box<Answer>, Setback>
                 Step::Break => Err(silence(Silence::Broken)),
                 Step::End if answer.held.is_empty() => Err(silence(Silence::Empty)),
                 Step::Late => Err(silence(Silence::Timeout)),
+                Step::End if is_cut_json(answer.observer.json()) => Err(silence(Silence::Broken)),
                 Step::Piece | Step::End => Ok(answer),
             }
         }
@@ -171,6 +172,11 @@ pub(crate) async fn look(sent: Sent, look: Look) -> Result<Box<Answer>, Setback>
             Ok(answer)
         }
     }
+}
+
+/// Tells whether a JSON answer ended, however cleanly, before its text did.
+fn is_cut_json(text: &[u8]) -> bool {
+    !text.is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_err()
 }
 
 /// Holds a stream until its first content event, or until holding it does more harm than good.

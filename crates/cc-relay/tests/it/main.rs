@@ -29,6 +29,7 @@ mod limits;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod soak;
 mod support;
 #[cfg(test)]
 mod upstream;

@@ -89,10 +89,16 @@ impl Lease {
         self.end(Some(now));
     }
 
-    /// Ends it as if it had not been: the request failed before it was counted.
+    /// Ends it without tokens: the request was refused. That it was made stays counted.
     pub fn refund(mut self, now: Moment) {
         self.ended = true;
-        self.pool.refund(&mut self.booking, now);
+        self.pool.refund(&mut self.booking, 1, now);
+    }
+
+    /// Ends it as if it had not been: the request was never sent, or does not count.
+    pub fn cancel(mut self, now: Moment) {
+        self.ended = true;
+        self.pool.refund(&mut self.booking, 0, now);
     }
 
     fn end(&mut self, now: Option<Moment>) {

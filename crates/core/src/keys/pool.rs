@@ -414,9 +414,12 @@ impl KeyPool {
         inner.release(booking, false, now);
     }
 
-    pub(super) fn refund(&self, booking: &mut Booking, now: Moment) {
+    /// Gives back what was reserved, but for so many requests.
+    pub(super) fn refund(&self, booking: &mut Booking, made: u64, now: Moment) {
         let mut inner = self.0.lock();
-        let all = need(booking.input, booking.output);
+        let [requests, tokens @ ..] = need(booking.input, booking.output);
+        let [input, output, both] = tokens;
+        let all = [requests.saturating_sub(made), input, output, both];
         let tokens = booking.input.saturating_add(booking.output);
         inner.warm_up(booking.key, 0, tokens, now);
         if let Some(key) = inner.key(booking.key) {

@@ -511,7 +511,7 @@ proptest! {
             now += later;
             let Ok(lease) = pool.lease(&ask(input, output), at(now), 0) else { continue };
             if refunded {
-                lease.refund(at(now));
+                lease.cancel(at(now));
                 continue;
             }
             lease.settle(&usage(input, output), at(now));

@@ -185,7 +185,7 @@ fn a_429_is_read_in_order() {
     let ramp = with_code("ramp_limit_exceeded");
     let billing = r#"{"error":{"type":"billing_error","message":"x"}}"#;
     type Row<'a> = (&'a [(&'static str, &'a str)], &'a str, &'a str, Scope, u64);
-    let table: [Row<'_>; 11] = [
+    let table: [Row<'_>; 12] = [
         (
             &[("retry-after", "7")],
             &spent,
@@ -237,6 +237,13 @@ fn a_429_is_read_in_order() {
             "plan_limited",
             Scope::Key,
             3_600,
+        ),
+        (
+            &[("retry-after", "86400")],
+            "",
+            "rate_limited",
+            Scope::Class,
+            120,
         ),
         (
             &[("retry-after", "12"), (remaining, "0")],
