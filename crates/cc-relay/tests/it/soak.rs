@@ -332,7 +332,7 @@ async fn soak(race: u64, length: Duration, seed: u64) {
         0,
         "a key was used above its limit"
     );
-    assert!(served > asked / 4 && hops > 0, "the chaos was no chaos");
+    assert!(served > asked / 20 && hops > 0, "the chaos was no chaos");
     assert!(late < early.unwrap_or(late) + (64 << 20), "memory grows");
     server.stop(Duration::from_secs(1));
     for sim in sims {
