@@ -30,10 +30,12 @@ Usage: cargo xtask TASK
   test [--only rust|python|typescript|claude]
              every test: the crates, then the official Python and TypeScript
              SDKs and the real Claude Code through the relay
+  soak [--seconds N] [--seed N]
+             chaos from a seed through real sockets; ten minutes if not said
   tidy       the rules that no compiler checks: layers, sizes, links
   coverage [--only rust]
              one instrumented run of the tests, lines covered for each crate
-  ci         fmt, tidy, clippy, doc, deny, test, coverage
+  ci         fmt, tidy, clippy, doc, deny, test, soak, coverage
 ";
 
 fn main() -> ExitCode {
@@ -58,6 +60,12 @@ fn run(words: &[String]) -> Result<bool> {
     match words.as_slice() {
         ["test"] => Ok(test(&Part::ALL)),
         ["test", "--only", part] => Ok(test(&[Part::named(part)?])),
+        ["soak", options @ ..] => {
+            let soak = rust::Soak::of(options)?;
+            let mut steps = Steps::new();
+            steps.run("soak", |log| soak.run(log));
+            Ok(steps.finish())
+        }
         ["tidy"] => {
             let mut steps = Steps::new();
             steps.run("tidy", tidy::check);
@@ -150,6 +158,7 @@ fn ci() -> bool {
     steps.run("clippy", rust::clippy);
     steps.run("doc", rust::doc);
     test_steps(&mut steps, &Part::ALL);
+    steps.again("soak", |log| rust::Soak::default().run(log));
     coverage::steps(&mut steps, true, &clients(&Part::ALL));
     steps.finish()
 }

@@ -25,6 +25,62 @@ pub(crate) fn test(log: &Log) -> Result<Counts> {
     )
 }
 
+/// Chaos for a while: the same test that `test` runs for seconds.
+#[derive(Debug)]
+pub(crate) struct Soak {
+    seconds: String,
+    seed: Option<String>,
+}
+
+impl Default for Soak {
+    fn default() -> Self {
+        Self {
+            seconds: "600".to_owned(),
+            seed: None,
+        }
+    }
+}
+
+impl Soak {
+    /// Reads `--seconds N` and `--seed N`.
+    pub(crate) fn of(options: &[&str]) -> Result<Self> {
+        let mut soak = Self::default();
+        for pair in options.chunks(2) {
+            match pair {
+                ["--seconds", number] if number.parse::<u64>().is_ok() => {
+                    (*number).clone_into(&mut soak.seconds);
+                }
+                ["--seed", number] if number.parse::<u64>().is_ok() => {
+                    soak.seed = Some((*number).to_owned());
+                }
+                _ => bail!("soak {}: --seconds N or --seed N", pair.join(" ")),
+            }
+        }
+        Ok(soak)
+    }
+
+    /// Runs it.
+    pub(crate) fn run(&self, log: &Log) -> Result<Counts> {
+        let words = [
+            "test",
+            "--locked",
+            "-p",
+            "cc-relay",
+            "--test",
+            "it",
+            "soak",
+            "--",
+            "--nocapture",
+        ];
+        let mut command = shell::cargo(&words);
+        command.env("CC_RELAY_SOAK_SECONDS", &self.seconds);
+        if let Some(seed) = &self.seed {
+            command.env("CC_RELAY_SOAK_SEED", seed);
+        }
+        counted(log, &mut command)
+    }
+}
+
 /// Runs a test command and counts; a failed test is in the counts, not an error.
 pub(crate) fn counted(log: &Log, command: &mut Command) -> Result<Counts> {
     let result = log.run(command);

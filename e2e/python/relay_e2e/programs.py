@@ -150,7 +150,7 @@ class Sim(Program):
 
 
 class Relay(Program):
-    """`cc-relay serve` in front of one upstream."""
+    """`cc-relay serve` in front of one upstream, and of those that the config adds."""
 
     def __init__(self, folder: Path, upstream: str, config: dict | None = None):
         settings = {
@@ -160,20 +160,20 @@ class Relay(Program):
         }
         for section, values in (config or {}).items():
             if isinstance(values, dict):
-                settings[section].update(values)
+                settings.setdefault(section, {}).update(values)
             else:
-                settings[section] = [{**settings[section][0], **values[0]}]
+                settings[section] = [{**settings[section][0], **values[0]}, *values[1:]]
         path = folder / "config.yaml"
         # Every JSON document is a YAML document.
         path.write_text(json.dumps(settings, indent=2))
         path.chmod(0o600)
-        self._upstream = upstream
+        self._upstreams = [each["base_url"] for each in settings["providers"]]
         environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **profile()}
         words = [binary("cc-relay"), "serve", "--config", str(path)]
         super().__init__(words, env=environment, cwd=folder)
 
     def announces(self, line: str) -> bool:
-        return self._upstream not in line
+        return not any(upstream in line for upstream in self._upstreams)
 
 
 class NoRelay:
