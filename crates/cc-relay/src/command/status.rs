@@ -37,6 +37,12 @@ pub struct Health {
     pub requests: Option<u64>,
     /// Of these, failed ones.
     pub failed: Option<u64>,
+    /// How upstreams are ordered.
+    pub strategy: Option<String>,
+    /// Sessions whose home is known.
+    pub sessions: Option<u64>,
+    /// Requests that wait for capacity.
+    pub waiting: Option<u64>,
     /// The upstreams.
     pub upstreams: Vec<Upstream>,
 }
@@ -51,6 +57,8 @@ pub struct Upstream {
     pub url: Option<String>,
     /// `up`, `slow`, `probing`, `open`, `cooling`, `off` or a word of a later version.
     pub state: Option<String>,
+    /// The relay's keys for it.
+    pub keys: Vec<Key>,
 }
 
 /// How the relay is, as one word.
@@ -115,6 +123,34 @@ impl Health {
             }
             _ => State::Degraded,
         }
+    }
+}
+
+/// A key of the relay's, by name.
+#[derive(Debug, Default, Clone, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Key {
+    /// Its name in the config file.
+    pub name: Option<String>,
+    /// The start of its SHA-256.
+    pub id: Option<String>,
+    /// Requests under way with it.
+    pub in_flight: u64,
+    /// What is left of its tightest limit.
+    pub capacity_percent: Option<u64>,
+    /// How long it is left alone.
+    pub cools_for_s: Option<f64>,
+}
+
+impl Key {
+    /// Says what is to be known of it; nothing where all is well.
+    fn trouble(&self) -> Option<String> {
+        let name = self.name.as_deref().unwrap_or("-");
+        if let Some(seconds) = self.cools_for_s {
+            return Some(format!("{name} cools {}", uptime(seconds)));
+        }
+        let left = self.capacity_percent.filter(|left| *left < 20)?;
+        Some(format!("{name} {left}% left"))
     }
 }
 
@@ -213,6 +249,9 @@ pub fn run(context: &mut Context, arguments: &StatusArgs) -> Result<Exit, Failur
             "live": health.live,
             "requests": health.requests,
             "failed": health.failed,
+            "strategy": health.strategy,
+            "sessions": health.sessions,
+            "waiting": health.waiting,
             "upstreams": health.upstreams,
         });
         context.out.data(data, &[])?;
@@ -255,6 +294,13 @@ fn screen(health: &Health, state: State, url: &str, ascii: bool) -> Vec<String> 
     if let Some(config) = health.config.as_deref().filter(|text| !text.is_empty()) {
         head = format!("{head}   config {config}");
     }
+    if let Some(strategy) = health
+        .strategy
+        .as_deref()
+        .filter(|_| health.upstreams.len() > 1)
+    {
+        head = format!("{head}   {strategy}");
+    }
     if let Some(version) = &health.version {
         head = format!("{head}   {version}");
     }
@@ -263,6 +309,8 @@ fn screen(health: &Health, state: State, url: &str, ascii: bool) -> Vec<String> 
         (health.live, "live"),
         (health.requests, "requests"),
         (health.failed, "failed"),
+        (health.sessions.filter(|count| *count > 0), "sessions"),
+        (health.waiting.filter(|count| *count > 0), "waiting"),
     ];
     let counts: Vec<String> = counts
         .iter()
@@ -281,8 +329,14 @@ fn screen(health: &Health, state: State, url: &str, ascii: bool) -> Vec<String> 
         let name = upstream.name.as_deref().unwrap_or("-");
         let state = upstream_state(upstream.word(), ascii);
         let url = upstream.url.as_deref().unwrap_or("-");
+        let troubles: Vec<String> = upstream.keys.iter().filter_map(Key::trouble).collect();
+        let keys = match (upstream.keys.len(), troubles.is_empty()) {
+            (0 | 1, true) => String::new(),
+            (count, true) => format!("   {count} keys"),
+            (_, false) => format!("   {}", troubles.join("; ")),
+        };
         lines.push(format!(
-            "  {name:<width$}   {state}   {url}",
+            "  {name:<width$}   {state}   {url}{keys}",
             width = width.unwrap_or(1)
         ));
     }

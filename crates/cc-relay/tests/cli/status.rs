@@ -28,6 +28,31 @@ fn a_healthy_relay() {
 }
 
 #[test]
+fn keys_in_trouble_are_named_and_counted() {
+    let home = Home::new();
+    let body = r#"{"status":"ok","strategy":"failover","sessions":7,"waiting":2,"upstreams":[
+        {"name":"main","state":"degraded","keys":[{"name":"k1","id":"ba7816bf8f01","capacity_percent":90},
+            {"name":"k2","id":"cb8379ac2098","capacity_percent":40,"cools_for_s":26},
+            {"name":"k3","id":"3e23e8160039","capacity_percent":7}]},
+        {"name":"other","state":"up","keys":[{"name":"k1","capacity_percent":100},{"name":"k2","capacity_percent":100}]}]}"#;
+    let address = answer("200 OK", body).to_string();
+    let ran = home.run(&["status", "--addr", &address]).expect(3);
+    for words in [
+        "k2 cools 26s; k3 7% left",
+        "2 keys",
+        "failover",
+        "7 sessions   2 waiting",
+    ] {
+        assert!(ran.stdout.contains(words), "{words}: {}", ran.stdout);
+    }
+    let json = home
+        .run(&["status", "--json", "--addr", &address])
+        .expect(3)
+        .json();
+    assert_eq!(json["data"]["upstreams"][0]["keys"][1]["cools_for_s"], 26.0);
+}
+
+#[test]
 fn degraded_draining_and_down_have_their_codes() {
     let home = Home::new();
     let cases = [
