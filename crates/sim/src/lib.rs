@@ -17,6 +17,7 @@
 
 mod answer;
 mod body;
+mod cache;
 mod clock;
 mod control;
 mod encode;
@@ -25,9 +26,11 @@ mod grammar;
 mod head;
 mod http1;
 mod http2;
+mod limit;
 mod player;
 mod preset;
 mod probe;
+mod prompt;
 mod record;
 mod script;
 mod sim;
@@ -36,9 +39,11 @@ mod tls;
 mod upstream;
 mod wire;
 
+pub use cache::{PromptCache, Segment, Ttl, minimum_tokens};
 pub use encode::{Encoding, Split, UnknownSplit};
 pub use fault::{Fault, UnknownFault};
 pub use grammar::{Block, Usage};
+pub use limit::{Limits, RateLimiter, Refused, model_class};
 pub use record::{Outcome, Recorded, Stats};
 pub use script::Script;
 pub use sim::{Sim, SimBuilder, WaitTimeout};
