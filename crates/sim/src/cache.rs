@@ -148,8 +148,40 @@ impl PromptCache {
         (asked, begun): (Duration, Duration),
     ) -> Usage {
         let places = places(workspace, model, segments);
+        let (usage, hit, writes) = self.bill(&places, model, asked);
+        let read = places.iter().take(hit.map_or(0, |at| at.saturating_add(1)));
+        for (at, place) in read.enumerate() {
+            let used = place.breakpoint.is_some() || Some(at) == hit;
+            if used && let Some(entry) = self.entries.get_mut(&place.prefix) {
+                entry.dies_at = entry.dies_at.max(asked.saturating_add(entry.life));
+            }
+        }
+        for (prefix, ttl) in writes {
+            self.write(prefix, ttl, (asked, begun));
+        }
+        usage
+    }
+
+    /// Returns what [`PromptCache::turn`] would bill now, and changes nothing.
+    pub fn quote(
+        &self,
+        workspace: &str,
+        model: &str,
+        segments: &[Segment],
+        now: Duration,
+    ) -> Usage {
+        self.bill(&places(workspace, model, segments), model, now).0
+    }
+
+    /// Returns the bill, the last block read, and what is to be written.
+    fn bill(
+        &self,
+        places: &[Place],
+        model: &str,
+        now: Duration,
+    ) -> (Usage, Option<usize>, Vec<(u128, Ttl)>) {
         let total = places.last().map_or(0, |place| place.tokens);
-        let hit = self.longest(&places, asked);
+        let hit = self.longest(places, now);
         let read = hit
             .and_then(|at| places.get(at))
             .map_or(0, |place| place.tokens);
@@ -160,28 +192,24 @@ impl PromptCache {
             cache_read_input_tokens: read,
             output_tokens: 0,
         };
-        let mut cached = read;
-        for (at, place) in places.iter().enumerate() {
-            if hit.is_some_and(|hit| at <= hit) {
-                let used = place.breakpoint.is_some() || Some(at) == hit;
-                if used && let Some(entry) = self.entries.get_mut(&place.prefix) {
-                    entry.dies_at = entry.dies_at.max(asked.saturating_add(entry.life));
-                }
-            } else if let Some(ttl) = place.breakpoint
-                && place.tokens >= minimum_tokens(model)
-            {
-                let written = place.tokens.saturating_sub(cached);
-                let bill = match ttl {
-                    Ttl::FiveMinutes => &mut usage.cache_creation_5m_input_tokens,
-                    Ttl::OneHour => &mut usage.cache_creation_1h_input_tokens,
-                };
-                *bill = bill.saturating_add(written);
-                cached = place.tokens;
-                self.write(place.prefix, ttl, (asked, begun));
+        let (mut cached, mut writes) = (read, Vec::new());
+        for place in places.iter().skip(hit.map_or(0, |at| at.saturating_add(1))) {
+            let Some(ttl) = place.breakpoint else {
+                continue;
+            };
+            if place.tokens < minimum_tokens(model) {
+                continue;
             }
+            let bill = match ttl {
+                Ttl::FiveMinutes => &mut usage.cache_creation_5m_input_tokens,
+                Ttl::OneHour => &mut usage.cache_creation_1h_input_tokens,
+            };
+            *bill = bill.saturating_add(place.tokens.saturating_sub(cached));
+            cached = place.tokens;
+            writes.push((place.prefix, ttl));
         }
         usage.input_tokens = total.saturating_sub(cached);
-        usage
+        (usage, hit, writes)
     }
 
     /// Bills a Messages body, or returns `None` if it is no JSON object with a model.

@@ -15,6 +15,7 @@
 //! # }
 //! ```
 
+mod account;
 mod answer;
 mod body;
 mod cache;
@@ -39,6 +40,7 @@ mod tls;
 mod upstream;
 mod wire;
 
+pub use account::{Account, UnknownAccount};
 pub use cache::{PromptCache, Segment, Ttl, minimum_tokens};
 pub use encode::{Encoding, Split, UnknownSplit};
 pub use fault::{Fault, UnknownFault};

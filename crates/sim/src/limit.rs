@@ -60,16 +60,17 @@ impl Bucket {
 
     /// Returns the wait until `tokens` are in, or until full for more than it ever holds.
     fn wait(&self, tokens: u64) -> Duration {
-        let wanted = i128::from(tokens).min(self.limit).saturating_mul(UNITS);
-        let missing = wanted.saturating_sub(self.level).max(0);
-        if missing == 0 {
+        if tokens == 0 {
             return Duration::ZERO;
         }
-        // A limit of zero never refills; a day stands for never.
-        let Some(limit) = Some(self.limit).filter(|limit| *limit > 0) else {
+        if self.limit <= 0 {
+            // A limit of zero never refills; a day stands for never.
             return Duration::from_hours(24);
-        };
-        let whole = missing.saturating_add(limit.saturating_sub(1)) / limit;
+        }
+        let wanted = i128::from(tokens).min(self.limit).saturating_mul(UNITS);
+        let missing = wanted.saturating_sub(self.level).max(0);
+        let up = self.limit.saturating_sub(1);
+        let whole = missing.saturating_add(up) / self.limit;
         Duration::from_nanos(u64::try_from(whole).unwrap_or(u64::MAX))
     }
 

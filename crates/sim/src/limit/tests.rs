@@ -123,3 +123,16 @@ fn moments_are_written_as_calendars_have_them() {
         assert_eq!(rfc3339(Duration::from_secs(unix)), text);
     }
 }
+
+#[test]
+fn a_limit_of_zero_admits_nothing_but_nothing() {
+    let mut limiter = RateLimiter::new();
+    let limits = Limits {
+        requests: 60,
+        input_tokens: 0,
+        output_tokens: 60,
+    };
+    limiter.set_limits("org", limits);
+    assert!(limiter.admit("org", OPUS, 1, millis(0)).is_err());
+    limiter.admit("org", OPUS, 0, millis(0)).unwrap();
+}
