@@ -254,7 +254,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Parses `KEY=ACCOUNT`. The error does not repeat the text, which holds a key.
+/// Parses `KEY=ACCOUNT`.
 fn account(text: &str) -> Result<(String, Account), String> {
     let (key, account) = text
         .split_once('=')
