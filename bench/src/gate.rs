@@ -70,6 +70,8 @@ fn slack(verdict: &Verdict) -> Option<f64> {
         | Metric::AddedHuge
         | Metric::EventP50
         | Metric::EventP99
+        | Metric::RateRush
+        | Metric::CpuRush
         | Metric::CallsEvent
         | Metric::IdleStreamMany
         | Metric::Drained => None,

@@ -16,6 +16,10 @@ use crate::{clock, wire};
 
 /// Longest wait for one answer.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Longest wait for all events of streams that do not pause.
+const RUSH_PATIENCE: Duration = Duration::from_mins(1);
+/// Room for a read of a stream that does not pause.
+const RUSH_BYTES: usize = 64 * 1024;
 
 /// A client connection that is kept.
 pub(crate) struct Connection {
@@ -54,11 +58,16 @@ impl Connection {
     pub(crate) async fn begin_stream(&mut self, request: &[u8]) -> Result<()> {
         let opened = async {
             self.begin(request).await?;
-            while memchr::memmem::find(&self.buffer, b"content_block_start").is_none() {
+            let begun = loop {
+                if let Some(at) = memchr::memmem::find(&self.buffer, b"content_block_start") {
+                    break at;
+                }
                 self.fill().await?;
-            }
-            // Thousands of these are held open: give the space back.
-            self.buffer = Vec::new();
+            };
+            // Events may have come with the same read: they are kept, and the rest of the space,
+            // since thousands of these are held open, is given back.
+            self.buffer = self.buffer.split_off(begun);
+            self.buffer.shrink_to_fit();
             anyhow::Ok(())
         };
         timeout(PATIENCE, opened)
@@ -69,15 +78,39 @@ impl Connection {
     /// Reads `count` events and returns the latency of each in nanoseconds; the stream stays open.
     pub(crate) async fn events(&mut self, count: usize) -> Result<Vec<u64>> {
         let mut latencies = Vec::with_capacity(count);
-        while latencies.len() < count {
-            self.fill().await?;
+        loop {
             let now = clock::unix_nanos();
             wire::take_stamps(&mut self.buffer, |sent| {
                 latencies.push(now.saturating_sub(sent));
             });
+            if latencies.len() >= count {
+                break;
+            }
+            self.fill().await?;
         }
         anyhow::ensure!(latencies.len() == count, "more events came than were sent");
         Ok(latencies)
+    }
+
+    /// Sends a request for a stream and reads until `count` events have come, as many at a time as
+    /// there are; the stream stays open.
+    pub(crate) async fn rush(&mut self, request: &[u8], count: usize) -> Result<()> {
+        let end = self.begin(request).await?;
+        self.buffer.drain(..end);
+        let (mut chunks, mut payload) = (wire::Chunks::default(), Vec::new());
+        let mut seen: usize = 0;
+        loop {
+            chunks.feed(&self.buffer, &mut payload);
+            wire::take_stamps(&mut payload, |_| seen = seen.saturating_add(1));
+            if seen >= count {
+                break;
+            }
+            self.buffer.clear();
+            self.buffer.reserve(RUSH_BYTES);
+            self.fill().await?;
+        }
+        anyhow::ensure!(seen == count, "more events came than were sent");
+        Ok(())
     }
 
     /// Sends a GET and returns the body as text.
@@ -210,6 +243,33 @@ pub(crate) async fn read_events(
         anyhow::Ok((kept, all))
     };
     timeout(patience, gather)
+        .await
+        .context("events were lost or held back")?
+}
+
+/// Opens `streams` streams at once and reads `each` events, all there are, from every one.
+pub(crate) async fn rush(
+    address: SocketAddr,
+    streams: usize,
+    each: usize,
+    request: &[u8],
+) -> Result<()> {
+    let request: Arc<[u8]> = Arc::from(request);
+    let mut tasks = JoinSet::new();
+    for _ in 0..streams {
+        let request = Arc::clone(&request);
+        tasks.spawn(async move {
+            let mut connection = Connection::open(address).await?;
+            connection.rush(&request, each).await
+        });
+    }
+    let gather = async {
+        while let Some(done) = tasks.join_next().await {
+            done??;
+        }
+        anyhow::Ok(())
+    };
+    timeout(RUSH_PATIENCE, gather)
         .await
         .context("events were lost or held back")?
 }

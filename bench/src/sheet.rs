@@ -27,6 +27,10 @@ pub(crate) enum Metric {
     EventP99,
     /// CPU an event, microseconds.
     CpuEvent,
+    /// Events delivered a second, 16 streams without a gap.
+    RateRush,
+    /// CPU an event of those, microseconds.
+    CpuRush,
     /// Calls that receive, an event.
     RecvEvent,
     /// Calls that send, an event.
@@ -81,7 +85,7 @@ pub(crate) const GOALS: [(Metric, Goal); 18] = [
 ];
 
 /// Every metric, in the order of the table.
-pub(crate) const METRICS: [Metric; 19] = [
+pub(crate) const METRICS: [Metric; 21] = [
     Metric::CpuSmall,
     Metric::CpuLarge,
     Metric::RateSmall,
@@ -91,6 +95,8 @@ pub(crate) const METRICS: [Metric; 19] = [
     Metric::EventP50,
     Metric::EventP99,
     Metric::CpuEvent,
+    Metric::RateRush,
+    Metric::CpuRush,
     Metric::RecvEvent,
     Metric::SendEvent,
     Metric::FutexEvent,
@@ -116,6 +122,8 @@ impl Metric {
             Self::EventP50 => "event latency p50, 200 streams (µs)",
             Self::EventP99 => "event latency p99, 200 streams (µs)",
             Self::CpuEvent => "CPU an event (µs)",
+            Self::RateRush => "events a second with no delay, 16 streams",
+            Self::CpuRush => "CPU an event with no delay (µs)",
             Self::RecvEvent => "receive calls an event",
             Self::SendEvent => "send calls an event",
             Self::FutexEvent => "futex calls an event",

@@ -51,6 +51,36 @@ pub(crate) fn content_length(head: &[u8]) -> Result<usize> {
     Ok(0)
 }
 
+/// Takes chunked framing off: a proxy that gathers events may end a chunk inside a stamp.
+#[derive(Debug, Default)]
+pub(crate) struct Chunks {
+    /// Bytes of the chunk that are still to come.
+    left: usize,
+    /// The size line as read so far.
+    size: usize,
+}
+
+impl Chunks {
+    /// Appends to `out` what is payload in `raw`.
+    pub(crate) fn feed(&mut self, mut raw: &[u8], out: &mut Vec<u8>) {
+        while let Some((byte, rest)) = raw.split_first() {
+            if self.left > 0 {
+                let (payload, rest) = raw.split_at(self.left.min(raw.len()));
+                out.extend_from_slice(payload);
+                self.left -= payload.len();
+                raw = rest;
+                continue;
+            }
+            raw = rest;
+            if *byte == b'\n' {
+                self.left = std::mem::take(&mut self.size);
+            } else if let Some(digit) = char::from(*byte).to_digit(16) {
+                self.size = self.size.saturating_mul(16).saturating_add(digit as usize);
+            }
+        }
+    }
+}
+
 /// Takes every complete stamp out of `buffer` and gives each to `seen`; keeps an unfinished tail.
 pub(crate) fn take_stamps(buffer: &mut Vec<u8>, mut seen: impl FnMut(u64)) {
     let mut done = 0;
@@ -95,6 +125,17 @@ mod tests {
                 [1_700_000_000_000_000_001, 1_700_000_000_000_000_002],
                 "cut {cut}"
             );
+        }
+    }
+
+    #[test]
+    fn stamps_survive_chunks_that_end_inside_them() {
+        let raw = b"a\r\ndata: @t=1\r\n1B\r\n700000000000000001; x\n@t=17\r\n";
+        for cut in 0..raw.len() {
+            let (mut chunks, mut out) = (Chunks::default(), Vec::new());
+            chunks.feed(&raw[..cut], &mut out);
+            chunks.feed(&raw[cut..], &mut out);
+            assert_eq!(out, b"data: @t=1700000000000000001; x\n@t=17", "cut {cut}");
         }
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod events;
 pub(crate) mod latency;
 pub(crate) mod memory;
 pub(crate) mod requests;
+pub(crate) mod rush;
 pub(crate) mod start;
 pub(crate) mod syscalls;
 
@@ -27,6 +28,8 @@ pub(crate) enum Scenario {
     Latency,
     /// Latency and CPU an event over 200 paced streams.
     Events,
+    /// Events a second and CPU an event over 16 streams without a gap.
+    Rush,
     /// System calls an event.
     Syscalls,
     /// Memory fresh, with idle streams, and after they have closed.
@@ -38,10 +41,11 @@ pub(crate) enum Scenario {
 }
 
 /// Every scenario, in the order in which they run.
-pub(crate) const ALL: [Scenario; 7] = [
+pub(crate) const ALL: [Scenario; 8] = [
     Scenario::Requests,
     Scenario::Latency,
     Scenario::Events,
+    Scenario::Rush,
     Scenario::Syscalls,
     Scenario::Memory,
     Scenario::Start,
@@ -91,6 +95,7 @@ impl Plan {
             Scenario::Requests => requests::run(self).await,
             Scenario::Latency => latency::run(self).await,
             Scenario::Events => events::run(self).await,
+            Scenario::Rush => rush::run(self).await,
             Scenario::Syscalls => syscalls::run(self).await,
             Scenario::Memory => memory::run(self).await,
             Scenario::Start => start::run(self),

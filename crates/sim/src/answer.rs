@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::account::Account;
 use crate::body::ReceivedBody;
 use crate::control;
 use crate::head::RequestHead;
@@ -102,7 +103,7 @@ impl Connection {
         let route = Route::of(&head.method, &head.target);
         if route == Route::Control {
             let reply = control::reply(&self.sim, &head.method, &head.target, &body.bytes);
-            return Player::new(Prepared::new(reply), self.facts(0, Probe::default()));
+            return Player::new(Prepared::new(reply), self.facts(0, Probe::default(), None));
         }
         let id = self.sim.book.next_id();
         let request = Recorded {
@@ -129,23 +130,34 @@ impl Connection {
             | Route::Echo
             | Route::Unknown => Probe::default(),
         };
-        let prepared = early.unwrap_or_else(|| self.choose(route, &request));
+        let account = self.sim.accounts.find(credential(&request));
+        let prepared = early.unwrap_or_else(|| self.choose(route, &request, account));
         // Recorded after the choice, so that whoever sees the request also sees the queue moved.
         exchange.received(&request);
-        Player::new(prepared, self.facts(id, probe))
+        Player::new(prepared, self.facts(id, probe, account))
     }
 
-    fn facts(&self, request: u64, probe: Probe) -> Facts {
+    fn facts(&self, request: u64, probe: Probe, account: Option<&Account>) -> Facts {
+        let (organization, workspace) = match account {
+            Some(account) => (
+                Arc::from(account.organisation.as_str()),
+                Arc::from(account.workspace.as_str()),
+            ),
+            None => (
+                Arc::clone(&self.sim.organization),
+                Arc::clone(&self.sim.workspace),
+            ),
+        };
         Facts {
             stream: probe.stream,
             model: probe.model.unwrap_or_else(|| DEFAULT_MODEL.to_owned()),
             request,
-            organization: Arc::clone(&self.sim.organization),
-            workspace: Arc::clone(&self.sim.workspace),
+            organization,
+            workspace,
         }
     }
 
-    fn choose(&self, route: Route, request: &Recorded) -> Arc<Prepared> {
+    fn choose(&self, route: Route, request: &Recorded, account: Option<&Account>) -> Arc<Prepared> {
         if let Some(script) = self.sim.routed(request) {
             return Prepared::new(script);
         }
@@ -153,7 +165,16 @@ impl Connection {
             return Prepared::new(refusal);
         }
         match route {
-            Route::Messages => self.sim.next_script(),
+            Route::Messages => {
+                if let Some(queued) = self.sim.queued_script() {
+                    return queued;
+                }
+                let default = self.sim.default_script();
+                match account {
+                    Some(account) => self.sim.accounts.answer(account, request, default),
+                    None => default,
+                }
+            }
             Route::CountTokens => {
                 // About four bytes a token is what the sim claims to know.
                 let tokens = (request.body_bytes / 4).max(1);
@@ -180,16 +201,7 @@ impl Connection {
         if !self.sim.require_credential || matches!(route, Route::Hello | Route::Unknown) {
             return None;
         }
-        let bearer = request.header("authorization").map(|value| {
-            let (scheme, rest) = value.split_once(' ').unwrap_or(("", value));
-            if scheme.eq_ignore_ascii_case("bearer") {
-                rest.trim()
-            } else {
-                value
-            }
-        });
-        let credential = request.header("x-api-key").or(bearer);
-        let message = match credential {
+        let message = match credential(request) {
             None => "x-api-key header is required",
             Some(_) if self.sim.accepted_keys.is_empty() => return None,
             Some(key)
@@ -205,6 +217,19 @@ impl Connection {
         };
         Some(Script::error(401, "authentication_error", message))
     }
+}
+
+/// Returns the request's key, whichever way it is shown.
+fn credential(request: &Recorded) -> Option<&str> {
+    let bearer = request.header("authorization").map(|value| {
+        let (scheme, rest) = value.split_once(' ').unwrap_or(("", value));
+        if scheme.eq_ignore_ascii_case("bearer") {
+            rest.trim()
+        } else {
+            value
+        }
+    });
+    request.header("x-api-key").or(bearer)
 }
 
 fn probe(request: &Recorded) -> Probe {

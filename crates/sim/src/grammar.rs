@@ -96,7 +96,8 @@ impl Default for Usage {
 }
 
 impl Usage {
-    fn created(&self) -> u64 {
+    /// Returns what was written to the cache, of both kinds.
+    pub(crate) fn created(&self) -> u64 {
         self.cache_creation_5m_input_tokens
             .saturating_add(self.cache_creation_1h_input_tokens)
     }

@@ -15,8 +15,10 @@
 //! # }
 //! ```
 
+mod account;
 mod answer;
 mod body;
+mod cache;
 mod clock;
 mod control;
 mod encode;
@@ -25,9 +27,11 @@ mod grammar;
 mod head;
 mod http1;
 mod http2;
+mod limit;
 mod player;
 mod preset;
 mod probe;
+mod prompt;
 mod record;
 mod script;
 mod sim;
@@ -36,9 +40,12 @@ mod tls;
 mod upstream;
 mod wire;
 
+pub use account::{Account, UnknownAccount};
+pub use cache::{PromptCache, Segment, Ttl, minimum_tokens};
 pub use encode::{Encoding, Split, UnknownSplit};
 pub use fault::{Fault, UnknownFault};
 pub use grammar::{Block, Usage};
+pub use limit::{Limits, RateLimiter, Refused, model_class};
 pub use record::{Outcome, Recorded, Stats};
 pub use script::Script;
 pub use sim::{Sim, SimBuilder, WaitTimeout};

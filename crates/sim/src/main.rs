@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Parser;
-use relay_sim::{Fault, Script, Sim, Split};
+use relay_sim::{Account, Fault, Script, Sim, Split};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -54,6 +54,10 @@ struct Flags {
     /// Accept only this key (repeatable).
     #[arg(long, value_name = "KEY")]
     accept_key: Vec<String>,
+    /// Say where a key belongs (repeatable): KEY=ORGANISATION/WORKSPACE[:RPM,ITPM,OTPM]. Its
+    /// requests are billed by a model of the prompt cache and held to the limits.
+    #[arg(long, value_name = "KEY=...", value_parser = account)]
+    account: Vec<(String, Account)>,
     /// Answer with this ready-made script; `list` prints their names.
     #[arg(long, value_name = "NAME", conflicts_with = "script")]
     preset: Option<String>,
@@ -165,6 +169,9 @@ fn builder(flags: &Flags) -> anyhow::Result<relay_sim::SimBuilder> {
         .require_credential(!flags.no_credential)
         .accept_keys(flags.accept_key.iter().cloned())
         .keep_requests(flags.keep_requests);
+    for (key, account) in &flags.account {
+        builder = builder.account(key, account.clone());
+    }
     if let Some(streams) = flags.max_concurrent_streams {
         builder = builder.max_concurrent_streams(streams);
     }
@@ -245,4 +252,15 @@ fn duration(text: &str) -> Result<Duration, String> {
         "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
         _ => Err(format!("`{text}`: write 50ms, 2s or 1m")),
     }
+}
+
+/// Parses `KEY=ACCOUNT`.
+fn account(text: &str) -> Result<(String, Account), String> {
+    let (key, account) = text
+        .split_once('=')
+        .ok_or("write KEY=ORGANISATION/WORKSPACE")?;
+    let account = account
+        .parse::<Account>()
+        .map_err(|error| error.to_string())?;
+    Ok((key.to_owned(), account))
 }

@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::account::{Account, Accounts};
 use crate::record::{Book, Recorded, Stats};
 use crate::script::{Prepared, Script};
 use crate::tls;
@@ -33,6 +34,7 @@ pub struct SimBuilder {
     max_concurrent_streams: Option<u32>,
     require_credential: bool,
     accepted_keys: Vec<String>,
+    accounts: Vec<(String, Account)>,
     organization: String,
     workspace: String,
     models: Vec<String>,
@@ -100,6 +102,15 @@ impl SimBuilder {
         self
     }
 
+    /// Says where a key belongs. Requests with it get that organisation and workspace named, and,
+    /// when no script is queued, the default script with the usage of the prompt cache and the
+    /// headers of the rate limits, or a 429. Other keys are served as without accounts.
+    #[must_use]
+    pub fn account(mut self, key: impl Into<String>, account: Account) -> Self {
+        self.accounts.push((key.into(), account));
+        self
+    }
+
     /// Sets the `anthropic-organization-id` of every answer.
     #[must_use]
     pub fn organization(mut self, id: impl Into<String>) -> Self {
@@ -157,6 +168,7 @@ impl SimBuilder {
             routers: RwLock::new(Vec::new()),
             require_credential: self.require_credential,
             accepted_keys: self.accepted_keys,
+            accounts: Accounts::new(self.accounts),
             organization: self.organization.into(),
             workspace: self.workspace.into(),
             models: self.models,
@@ -216,6 +228,7 @@ impl Sim {
             max_concurrent_streams: None,
             require_credential: true,
             accepted_keys: Vec::new(),
+            accounts: Vec::new(),
             organization: "00000000-0000-4000-8000-00000000a001".to_owned(),
             workspace: "wrkspc_sim0000000000000001".to_owned(),
             models: models.map(str::to_owned).to_vec(),

@@ -14,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::account::Accounts;
 use crate::answer::Connection;
 use crate::record::{Book, Recorded};
 use crate::script::{Prepared, Script};
@@ -31,6 +32,7 @@ pub(crate) struct State {
     pub(crate) routers: RwLock<Vec<Router>>,
     pub(crate) require_credential: bool,
     pub(crate) accepted_keys: Vec<String>,
+    pub(crate) accounts: Accounts,
     pub(crate) organization: Arc<str>,
     pub(crate) workspace: Arc<str>,
     pub(crate) models: Vec<String>,
@@ -62,9 +64,12 @@ impl State {
         }
     }
 
-    pub(crate) fn next_script(&self) -> Arc<Prepared> {
-        let queued = self.queue.lock().pop_front();
-        queued.unwrap_or_else(|| Arc::clone(&self.default.lock()))
+    pub(crate) fn queued_script(&self) -> Option<Arc<Prepared>> {
+        self.queue.lock().pop_front()
+    }
+
+    pub(crate) fn default_script(&self) -> Arc<Prepared> {
+        Arc::clone(&self.default.lock())
     }
 }
 

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod raw;
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod answers;
 #[cfg(test)]
 mod faults;

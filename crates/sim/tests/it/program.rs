@@ -303,3 +303,13 @@ async fn a_wrong_script_is_refused_whole() {
     assert_eq!(send(&sim, &post("/__sim/default", "{")).await.status(), 400);
     assert_eq!(call(&sim, "POST", "script", json!([])).await.1["queued"], 0);
 }
+
+#[tokio::test]
+async fn an_account_is_given_by_flag() {
+    let program = Program::start(&["--account", "sk-ant-fake=org/w:0,0,0"]);
+    let answer = program.send(&post("/v1/messages", PLAIN)).await;
+    assert_eq!(answer.status(), 429);
+    assert_eq!(answer.header("anthropic-workspace-id"), Some("w"));
+    assert_eq!(answer.header("retry-after"), Some("86400"));
+    assert!(program.stop());
+}
