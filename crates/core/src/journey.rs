@@ -5,26 +5,30 @@
 //! out a leg twice for the same key, go on where the client has to see the refusal, or hold
 //! anything of one target while it asks another.
 
+mod enter;
+mod order;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use crate::affinity::Binding;
 use crate::affinity::key::{PrefixKey, SessionKey};
-use crate::affinity::{Binding, Home};
 use crate::board::Board;
 use crate::credential::{Admission, UpstreamCredential};
-use crate::keys::{Ask, Denied, Lease, ModelClass, Parked};
+use crate::keys::{ModelClass, Parked};
 use crate::moment::Moment;
-use crate::price::Money;
-use crate::receipt::{Receipt, Trip};
+use crate::receipt::Receipt;
 use crate::record::Attempt;
 use crate::refusal::{Next, Ruling, Scope, Trigger};
 use crate::request::{Endpoint, ModelName};
 use crate::secret::KeyId;
 use crate::snapshot::{Snapshot, Target};
-use crate::station::Closed;
-use crate::strategy::{Contender, Kind, Ranking, rank};
+use crate::strategy::Ranking;
+
+use enter::Skip;
+use order::order;
 
 /// Tokens of output that are reserved where nothing is known: most answers of an agent are short.
 const EXPECTED_OUTPUT_TOKENS: u64 = 1_000;
@@ -104,14 +108,6 @@ impl Nowhere {
         };
         Self::TooLong { limit_bytes }
     }
-}
-
-/// Why a candidate was passed over.
-enum Skip {
-    NoCredential,
-    /// Its breaker is open, or the model is in trouble there, until then.
-    Closed(Moment),
-    Spent(Option<Moment>),
 }
 
 /// A request on its way.
@@ -199,9 +195,9 @@ impl Journey {
         if self.attempts > 0 {
             return Step::Done;
         }
-        // Who has nowhere else to go asks a target that is in trouble: it may have come back, and
-        // if not, its own word is worth more than ours.
-        if let Some(place) = closed
+        // Who has nowhere else to go asks a target that is in trouble, or with a key that was
+        // refused: it may have come back, and if not, its own word is worth more than ours.
+        if let Some(place) = closed.filter(|_| spent.is_none())
             && let Ok(leg) = self.enter(place, now, seed, true)
         {
             return self.go(leg, now);
@@ -314,180 +310,6 @@ impl Journey {
         self.asked.push((leg.place, key));
         Step::Go(leg)
     }
-
-    /// Decides with what a target could be asked.
-    fn credential(&self, place: usize, target: &Target) -> Option<Credential> {
-        let admission = &self.errand.admission;
-        let own = admission.own.any() && target.accepts_client_credential;
-        if own && !self.asked.contains(&(place, None)) {
-            return Some(Credential::Own);
-        }
-        let keys = admission.may_use_relay_keys && !target.station.keys.is_empty();
-        let spills = !own || self.snapshot.routing.spill;
-        (keys && spills).then_some(Credential::Relay)
-    }
-
-    fn is_open(&self, place: usize, now: Moment) -> bool {
-        let Some(target) = self.snapshot.targets.get(place) else {
-            return false;
-        };
-        let station = &target.station;
-        let Some(model) = target.name_of(&self.errand.model) else {
-            return false;
-        };
-        station.breaker.would_admit(now)
-            && station.admit_model(model.as_str(), now).is_ok()
-            && match self.credential(place, target) {
-                None => false,
-                Some(Credential::Own) => true,
-                Some(Credential::Relay) => self.with_ask(place, target, model, |ask| {
-                    station.keys.free_at(ask, now).is_some_and(|at| at <= now)
-                }),
-            }
-    }
-
-    fn enter(&self, place: usize, now: Moment, seed: u64, anyway: bool) -> Result<Box<Leg>, Skip> {
-        let target = self.snapshot.targets.get(place).ok_or(Skip::NoCredential)?;
-        let model = target
-            .name_of(&self.errand.model)
-            .ok_or(Skip::NoCredential)?;
-        let credential = self.credential(place, target).ok_or(Skip::NoCredential)?;
-        let station = &target.station;
-        let permit = if anyway {
-            Some(station.breaker.admit_anyway(now))
-        } else {
-            station.breaker.admit(now)
-        };
-        let permit = permit.ok_or_else(|| Skip::Closed(station.breaker.opens_at(now)))?;
-        let model_permit = match station.admit_model(model.as_str(), now) {
-            Ok(permit) => permit,
-            Err(_) if anyway => None,
-            Err(Closed { until }) => return Err(Skip::Closed(until)),
-        };
-        let (credential, lease) = match credential {
-            Credential::Own => (UpstreamCredential::Client(self.errand.admission.own), None),
-            Credential::Relay => {
-                let lease = self.lease(place, target, model, now, seed)?;
-                (
-                    UpstreamCredential::Relay(lease.secret().clone()),
-                    Some(lease),
-                )
-            }
-        };
-        let home = Home {
-            target: target.id.clone(),
-            key: lease.as_ref().map(Lease::id),
-        };
-        let trip = Trip {
-            board: Arc::clone(&self.board),
-            station: Arc::clone(station),
-            home,
-            vendor: Arc::clone(&target.vendor),
-            model: self.errand.model.clone(),
-            sent_model: model.clone(),
-            session: self
-                .errand
-                .session
-                .filter(|_| self.snapshot.routing.affinity),
-            prefix: self.errand.prefix,
-            countable_bytes: self.errand.countable_bytes,
-            counts: self.errand.endpoint == Endpoint::Messages,
-        };
-        let carried = station.carry(self.input_tokens);
-        let routing = &self.snapshot.routing;
-        let foreign = |binding: &Binding| binding.is_foreign_to(&target.vendor);
-        Ok(Box::new(Leg {
-            place,
-            model: model.clone(),
-            credential,
-            strips_thinking: routing.strip_foreign_thinking
-                && self.binding.as_ref().is_some_and(foreign),
-            thinking_removed: 0,
-            receipt: Receipt::new(trip, lease, permit, model_permit, carried),
-        }))
-    }
-
-    fn lease(
-        &self,
-        place: usize,
-        target: &Target,
-        model: &ModelName,
-        now: Moment,
-        seed: u64,
-    ) -> Result<Lease, Skip> {
-        let keys = &target.station.keys;
-        let leased = self.with_ask(place, target, model, |ask| keys.lease(ask, now, seed));
-        leased.map_err(|denied| match denied {
-            Denied::Empty => Skip::NoCredential,
-            Denied::Spent { until } => Skip::Spent(until),
-        })
-    }
-
-    /// Tells affinity that the session's home cannot serve it now.
-    fn away(&self, place: usize, until: Option<Moment>, now: Moment) {
-        let Some(session) = self
-            .errand
-            .session
-            .filter(|_| self.snapshot.routing.affinity)
-        else {
-            return;
-        };
-        let target = self.snapshot.targets.get(place);
-        let is_there = |home: &Home| target.is_some_and(|target| target.id == home.target);
-        if self
-            .binding
-            .as_ref()
-            .is_some_and(|binding| is_there(&binding.home))
-        {
-            let model = self.errand.model.as_str();
-            drop(self.board.affinity.unavailable(session, model, until, now));
-        }
-    }
-
-    /// Says to a pool of keys what is needed of it.
-    fn with_ask<T>(
-        &self,
-        place: usize,
-        target: &Target,
-        model: &ModelName,
-        ask: impl FnOnce(&Ask<'_>) -> T,
-    ) -> T {
-        let without: SmallVec<[KeyId; 4]> = self
-            .asked
-            .iter()
-            .filter(|(at, _)| *at == place)
-            .filter_map(|(_, key)| *key)
-            .collect();
-        let is_here = |home: &&Home| home.target == target.id;
-        let home = self.binding.as_ref().and_then(|binding| {
-            let home = Some(&binding.home).filter(is_here);
-            home.or(binding.guest.as_ref().filter(is_here))
-        });
-        let warm = self.binding.as_ref().filter(|_| home.is_some());
-        let cached = warm.map_or(0, |binding| binding.prefix_tokens);
-        let session = self
-            .errand
-            .session
-            .filter(|_| self.snapshot.routing.affinity);
-        let counts = self.errand.endpoint == Endpoint::Messages;
-        let output = self.errand.max_tokens.unwrap_or(EXPECTED_OUTPUT_TOKENS);
-        ask(&Ask {
-            class: ModelClass::of(model.as_str()),
-            input_tokens: if counts {
-                self.input_tokens.saturating_sub(cached)
-            } else {
-                0
-            },
-            output_tokens: if counts {
-                output.min(EXPECTED_OUTPUT_TOKENS)
-            } else {
-                0
-            },
-            home: home.and_then(|home| home.key),
-            place: session.map(|session| session.0),
-            without: &without,
-        })
-    }
 }
 
 /// Leaves alone whom a setback is about.
@@ -502,9 +324,14 @@ fn learn(target: &Target, leg: &Leg, back: &SetbackFacts, seed: u64) {
             station.keys.park(key, Parked::Key, until);
         }
         (Scope::Class, Some(key)) if !ruling.hold.is_zero() => {
-            station
-                .keys
-                .park(key, Parked::Class(ModelClass::of(model)), until);
+            let class = ModelClass::of(model);
+            let is_limit = ruling.trigger == Some(Trigger::RateLimited);
+            let what = if is_limit {
+                Parked::Class(class)
+            } else {
+                Parked::Forbidden(class)
+            };
+            station.keys.park(key, what, until);
         }
         (Scope::Model, _) if ruling.strikes => {
             station.overload_model(model, ruling.hold, *now, seed);
@@ -512,13 +339,6 @@ fn learn(target: &Target, leg: &Leg, back: &SetbackFacts, seed: u64) {
         (Scope::Model, _) => station.miss_model(model, ruling.hold, *now),
         (Scope::Request | Scope::Key | Scope::Class | Scope::Target, _) => {}
     }
-}
-
-/// Whose credential a target is asked with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Credential {
-    Own,
-    Relay,
 }
 
 /// What is known of a setback.
@@ -532,72 +352,4 @@ pub struct SetbackFacts {
     pub took: Duration,
     /// When it was.
     pub now: Moment,
-}
-
-/// Orders the candidates: those that serve the model and take the body, by strategy; the session's
-/// home before all, its guest behind it, then those of the same vendor where thinking is at stake.
-fn order(
-    snapshot: &Snapshot,
-    board: &Board,
-    errand: &Errand,
-    binding: Option<&Binding>,
-    input_tokens: u64,
-    (now, seed): (Moment, u64),
-) -> Result<Ranking, Nowhere> {
-    let mut nowhere = Nowhere::UnknownModel;
-    let mut contenders: SmallVec<[Contender<'_>; 8]> = SmallVec::new();
-    let kind = snapshot.routing.kind;
-    for (place, target) in snapshot.targets.iter().enumerate() {
-        let Some(model) = target.name_of(&errand.model) else {
-            continue;
-        };
-        if errand.body_bytes > target.max_body_bytes {
-            let limit_bytes = u64::try_from(target.max_body_bytes).unwrap_or(u64::MAX);
-            nowhere = nowhere.or_too_long(limit_bytes);
-            continue;
-        }
-        let station = &target.station;
-        let cost = || {
-            let is_home = binding.filter(|binding| binding.home.target == target.id);
-            let cached = is_home.map_or(0, |binding| binding.prefix_tokens.min(input_tokens));
-            let fresh = input_tokens.saturating_sub(cached);
-            let prices = &board.prices;
-            let cost = prices.expected(model.as_str(), fresh, cached, EXPECTED_OUTPUT_TOKENS);
-            cost.map(Money::as_nano_dollars)
-        };
-        contenders.push(Contender {
-            place,
-            id: &target.id,
-            priority: target.priority,
-            weight: target.weight,
-            in_flight_tokens: station.in_flight_tokens(),
-            latency: (kind == Kind::Latency)
-                .then(|| station.latencies.of(model.as_str(), now))
-                .flatten(),
-            cost: (kind == Kind::Cost).then(cost).flatten(),
-        });
-    }
-    if contenders.is_empty() {
-        return Err(nowhere);
-    }
-    let strategy = &*snapshot.routing.strategy;
-    let mut order = rank(strategy, Some(errand.model.as_str()), &mut contenders, seed);
-    let Some(binding) = binding else {
-        return Ok(order);
-    };
-    order.sort_by_key(|place| {
-        let target = snapshot.targets.get(*place);
-        let is = |home: &Home| target.is_some_and(|target| target.id == home.target);
-        let is_foreign = |target: &Arc<Target>| binding.is_foreign_to(&target.vendor);
-        if is(&binding.home) {
-            0
-        } else if binding.guest.as_ref().is_some_and(is) {
-            1
-        } else if target.is_some_and(is_foreign) {
-            3
-        } else {
-            2
-        }
-    });
-    Ok(order)
 }

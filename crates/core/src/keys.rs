@@ -8,7 +8,10 @@
 //! Keys of one organisation share its limits, and those of one workspace its prompt cache; both are
 //! learned from the answers.
 
+mod books;
+mod choice;
 mod class;
+mod key;
 mod ledger;
 mod lease;
 mod pool;
@@ -87,6 +90,8 @@ pub struct Ask<'a> {
     pub place: Option<u64>,
     /// Keys that have refused it.
     pub without: &'a [KeyId],
+    /// Whether a key that was refused serves all the same: there is nobody else.
+    pub anyway: bool,
 }
 
 /// Why no key was leased.
@@ -94,9 +99,14 @@ pub struct Ask<'a> {
 pub enum Denied {
     /// There is none, or each has refused the request.
     Empty,
-    /// Each is at a limit, or left alone.
+    /// Each is at a limit.
     Spent {
         /// When the first can serve.
+        until: Option<Moment>,
+    },
+    /// Each that has room is left alone, since the upstream refused it: not for a limit.
+    Refused {
+        /// When the first is asked again.
         until: Option<Moment>,
     },
 }
@@ -104,10 +114,12 @@ pub enum Denied {
 /// What is left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parked {
-    /// The key.
+    /// The key: it was refused.
     Key,
-    /// Its organisation, for models of this class.
+    /// Its organisation, for models of this class: they are at a limit.
     Class(ModelClass),
+    /// The key, for models of this class: they were refused.
+    Forbidden(ModelClass),
 }
 
 /// A key as `status` shows it.

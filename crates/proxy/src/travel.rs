@@ -84,7 +84,7 @@ impl<'a> Travel<'a> {
     }
 
     async fn go(&mut self) -> Result<Arrival, RelayError> {
-        let mut room = None;
+        let mut room = wait::in_line(self).await?;
         loop {
             let clock = &self.worker.shared.clock;
             let mut leg = match self.journey.next(clock.now(), clock.seed()) {

@@ -70,6 +70,32 @@ pub(crate) async fn for_room(
     Ok(())
 }
 
+/// Takes a place behind those who wait already, so that nobody overtakes them.
+pub(crate) async fn in_line(travel: &Travel<'_>) -> Result<Option<Place>, RelayError> {
+    let shared = &travel.worker.shared;
+    let max_wait = travel.snapshot.routing.max_wait;
+    if max_wait.is_zero() || shared.board.waiting.is_empty() {
+        return Ok(None);
+    }
+    let errand = travel.journey.errand();
+    let now = shared.clock.now();
+    let binding = travel.journey.binding();
+    let warm = binding.is_some_and(|binding| binding.is_warm(now));
+    let session = errand
+        .session
+        .unwrap_or_else(|| SessionKey(shared.clock.seed()));
+    let full = RelayError::AllSpent { retry_after: None };
+    let mut place = shared
+        .board
+        .waiting
+        .join(session, warm, now)
+        .map_err(|_| full.clone())?;
+    match timeout(max_wait, place.turn()).await {
+        Ok(()) => Ok(Some(place)),
+        Err(_) => Err(full),
+    }
+}
+
 /// Lets one request of many write a prefix that none has written yet; the others wait until its
 /// answer begins, and then read it.
 pub(crate) async fn for_prefix(travel: &Travel<'_>, leg: &mut Leg) {

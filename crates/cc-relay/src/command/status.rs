@@ -326,19 +326,7 @@ fn screen(health: &Health, state: State, url: &str, ascii: bool) -> Vec<String> 
         .map(str::len)
         .max();
     for upstream in &health.upstreams {
-        let name = upstream.name.as_deref().unwrap_or("-");
-        let state = upstream_state(upstream.word(), ascii);
-        let url = upstream.url.as_deref().unwrap_or("-");
-        let troubles: Vec<String> = upstream.keys.iter().filter_map(Key::trouble).collect();
-        let keys = match (upstream.keys.len(), troubles.is_empty()) {
-            (0 | 1, true) => String::new(),
-            (count, true) => format!("   {count} keys"),
-            (_, false) => format!("   {}", troubles.join("; ")),
-        };
-        lines.push(format!(
-            "  {name:<width$}   {state}   {url}{keys}",
-            width = width.unwrap_or(1)
-        ));
+        lines.push(upstream_line(upstream, width.unwrap_or(1), ascii));
     }
     if state != State::Healthy {
         lines.push(format!(
@@ -348,6 +336,20 @@ fn screen(health: &Health, state: State, url: &str, ascii: bool) -> Vec<String> 
         ));
     }
     lines
+}
+
+/// Says one upstream: its state, its address, and which of its keys are in trouble.
+fn upstream_line(upstream: &Upstream, width: usize, ascii: bool) -> String {
+    let name = upstream.name.as_deref().unwrap_or("-");
+    let state = upstream_state(upstream.word(), ascii);
+    let url = upstream.url.as_deref().unwrap_or("-");
+    let troubles: Vec<String> = upstream.keys.iter().filter_map(Key::trouble).collect();
+    let keys = match (upstream.keys.len(), troubles.is_empty()) {
+        (0 | 1, true) => String::new(),
+        (count, true) => format!("   {count} keys"),
+        (_, false) => format!("   {}", troubles.join("; ")),
+    };
+    format!("  {name:<width$}   {state}   {url}{keys}")
 }
 
 fn upstream_state(word: &str, ascii: bool) -> String {

@@ -30,6 +30,7 @@ mod limits;
 mod log;
 #[cfg(test)]
 mod soak;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod upstream;

@@ -159,9 +159,10 @@ fn config(sims: &[Sim], race: u64) -> String {
     );
     for (index, sim) in sims.iter().enumerate() {
         let base = sim.base_url();
-        yaml.push_str(&format!(
+        let line = format!(
             "  - {{name: u{index}, type: anthropic, base_url: '{base}', proxy: none, accepts_client_credential: false, keys: [{{key: sk-ant-limited-{index}, rpm_limit: {RPM_LIMIT}}}, {{key: sk-ant-free-{index}}}]}}\n"
-        ));
+        );
+        yaml.push_str(&line);
     }
     yaml
 }
@@ -322,11 +323,14 @@ async fn soak(race: u64, length: Duration, seed: u64) {
     settle(&server).await;
     let late = resident_bytes();
     let hops = tally.hops.load(Ordering::Relaxed);
-    eprintln!(
-        "seed {seed}, race {race}: {asked} requests, {served} served whole, {hops} hops, {} to {} MB",
-        early.unwrap_or(late) >> 20,
-        late >> 20
-    );
+    #[expect(clippy::print_stderr, reason = "what the run was like is worth a line")]
+    {
+        eprintln!(
+            "seed {seed}, race {race}: {asked} requests, {served} served whole, {hops} hops, {} to {} MB",
+            early.unwrap_or(late) >> 20,
+            late >> 20
+        );
+    }
     assert_eq!(
         over.load(Ordering::Relaxed),
         0,

@@ -37,8 +37,10 @@ pub(crate) struct Ledger {
     buckets: [Option<Bucket>; 4],
     /// Reserved by requests that the upstream has not counted yet.
     pending: Need,
-    /// The upstream refuses until then.
+    /// A limit lasts until then.
     pub(crate) parked_until: Moment,
+    /// The upstream refuses these models until then, limits or not.
+    pub(crate) forbidden_until: Moment,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "limits are far below 2^52")]
@@ -140,6 +142,7 @@ impl Ledger {
             *pending = pending.saturating_add(more);
         }
         self.parked_until = self.parked_until.max(other.parked_until);
+        self.forbidden_until = self.forbidden_until.max(other.forbidden_until);
         for (mine, other) in self.buckets.iter_mut().zip(other.buckets) {
             let newer = match (&mine, other) {
                 (Some(mine), Some(other)) => mine.at <= other.at,

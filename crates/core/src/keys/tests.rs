@@ -48,6 +48,7 @@ fn ask(input_tokens: u64, output_tokens: u64) -> Ask<'static> {
         home: None,
         place: None,
         without: &[],
+        anyway: false,
     }
 }
 
@@ -71,7 +72,7 @@ fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
 
 fn until(denied: Denied) -> Option<Moment> {
     match denied {
-        Denied::Spent { until } => until,
+        Denied::Spent { until } | Denied::Refused { until } => until,
         Denied::Empty => None,
     }
 }
@@ -328,6 +329,30 @@ fn who_is_parked_serves_again_in_time_or_when_it_was_seen_to_work() {
         at(9_000),
     );
     assert!(pool.lease(&ask(1, 1), at(3), 0).is_ok());
+}
+
+#[test]
+fn a_refused_key_serves_who_has_nowhere_else_to_go_and_a_spent_one_does_not() {
+    let class = ModelClass::of("claude-opus-5-5");
+    for what in [Parked::Key, Parked::Forbidden(class)] {
+        let pool = KeyPool::new(specs(1), Selection::LeastLoaded);
+        let id = pool.states(at(0))[0].id;
+        pool.park(id, what, at(9_000));
+        let denied = pool.lease(&ask(1, 1), at(1), 0).err();
+        assert_eq!(
+            denied,
+            Some(Denied::Refused {
+                until: Some(at(9_000))
+            })
+        );
+        let anyway = Ask {
+            anyway: true,
+            ..ask(1, 1)
+        };
+        assert!(pool.lease(&anyway, at(1), 0).is_ok());
+        pool.park(id, Parked::Class(class), at(9_000));
+        assert!(pool.lease(&anyway, at(1), 0).is_err());
+    }
 }
 
 #[test]

@@ -1,0 +1,215 @@
+//! Whether a candidate can be asked now: permit, lease and credential, or why not.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::{EXPECTED_OUTPUT_TOKENS, Journey, Leg};
+use crate::affinity::{Binding, Home};
+use crate::credential::UpstreamCredential;
+use crate::keys::{Ask, Denied, Lease, ModelClass};
+use crate::moment::Moment;
+use crate::receipt::{Receipt, Trip};
+use crate::request::{Endpoint, ModelName};
+use crate::secret::KeyId;
+use crate::snapshot::Target;
+use crate::station::Closed;
+
+/// Why a candidate was passed over.
+pub(super) enum Skip {
+    NoCredential,
+    /// Its breaker is open, or the model is in trouble there, until then.
+    Closed(Moment),
+    Spent(Option<Moment>),
+}
+
+/// Whose credential a target is asked with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Credential {
+    Own,
+    Relay,
+}
+
+impl Journey {
+    /// Decides with what a target could be asked.
+    pub(super) fn credential(&self, place: usize, target: &Target) -> Option<Credential> {
+        let admission = &self.errand.admission;
+        let own = admission.own.any() && target.accepts_client_credential;
+        if own && !self.asked.contains(&(place, None)) {
+            return Some(Credential::Own);
+        }
+        let keys = admission.may_use_relay_keys && !target.station.keys.is_empty();
+        let spills = !own || self.snapshot.routing.spill;
+        (keys && spills).then_some(Credential::Relay)
+    }
+
+    pub(super) fn is_open(&self, place: usize, now: Moment) -> bool {
+        let Some(target) = self.snapshot.targets.get(place) else {
+            return false;
+        };
+        let station = &target.station;
+        let Some(model) = target.name_of(&self.errand.model) else {
+            return false;
+        };
+        station.breaker.would_admit(now)
+            && station.admit_model(model.as_str(), now).is_ok()
+            && match self.credential(place, target) {
+                None => false,
+                Some(Credential::Own) => true,
+                Some(Credential::Relay) => self.with_ask(place, target, model, |ask| {
+                    station.keys.free_at(ask, now).is_some_and(|at| at <= now)
+                }),
+            }
+    }
+
+    pub(super) fn enter(
+        &self,
+        place: usize,
+        now: Moment,
+        seed: u64,
+        anyway: bool,
+    ) -> Result<Box<Leg>, Skip> {
+        let target = self.snapshot.targets.get(place).ok_or(Skip::NoCredential)?;
+        let model = target
+            .name_of(&self.errand.model)
+            .ok_or(Skip::NoCredential)?;
+        let credential = self.credential(place, target).ok_or(Skip::NoCredential)?;
+        let station = &target.station;
+        let permit = if anyway {
+            Some(station.breaker.admit_anyway(now))
+        } else {
+            station.breaker.admit(now)
+        };
+        let permit = permit.ok_or_else(|| Skip::Closed(station.breaker.opens_at(now)))?;
+        let model_permit = match station.admit_model(model.as_str(), now) {
+            Ok(permit) => permit,
+            Err(_) if anyway => None,
+            Err(Closed { until }) => return Err(Skip::Closed(until)),
+        };
+        let (credential, lease) = match credential {
+            Credential::Own => (UpstreamCredential::Client(self.errand.admission.own), None),
+            Credential::Relay => {
+                let lease = self.lease((place, target, model), (now, seed), anyway)?;
+                (
+                    UpstreamCredential::Relay(lease.secret().clone()),
+                    Some(lease),
+                )
+            }
+        };
+        let home = Home {
+            target: target.id.clone(),
+            key: lease.as_ref().map(Lease::id),
+        };
+        let trip = Trip {
+            board: Arc::clone(&self.board),
+            station: Arc::clone(station),
+            home,
+            vendor: Arc::clone(&target.vendor),
+            model: self.errand.model.clone(),
+            sent_model: model.clone(),
+            session: self
+                .errand
+                .session
+                .filter(|_| self.snapshot.routing.affinity),
+            prefix: self.errand.prefix,
+            countable_bytes: self.errand.countable_bytes,
+            counts: self.errand.endpoint == Endpoint::Messages,
+        };
+        let carried = station.carry(self.input_tokens);
+        let routing = &self.snapshot.routing;
+        let foreign = |binding: &Binding| binding.is_foreign_to(&target.vendor);
+        Ok(Box::new(Leg {
+            place,
+            model: model.clone(),
+            credential,
+            strips_thinking: routing.strip_foreign_thinking
+                && self.binding.as_ref().is_some_and(foreign),
+            thinking_removed: 0,
+            receipt: Receipt::new(trip, lease, permit, model_permit, carried),
+        }))
+    }
+
+    fn lease(
+        &self,
+        (place, target, model): (usize, &Target, &ModelName),
+        (now, seed): (Moment, u64),
+        anyway: bool,
+    ) -> Result<Lease, Skip> {
+        let keys = &target.station.keys;
+        let leased = self.with_ask(place, target, model, |ask| {
+            keys.lease(&Ask { anyway, ..*ask }, now, seed)
+        });
+        leased.map_err(|denied| match denied {
+            Denied::Empty => Skip::NoCredential,
+            Denied::Spent { until } => Skip::Spent(until),
+            Denied::Refused { until } => Skip::Closed(until.unwrap_or(now)),
+        })
+    }
+
+    /// Tells affinity that the session's home cannot serve it now.
+    pub(super) fn away(&self, place: usize, until: Option<Moment>, now: Moment) {
+        let Some(session) = self
+            .errand
+            .session
+            .filter(|_| self.snapshot.routing.affinity)
+        else {
+            return;
+        };
+        let target = self.snapshot.targets.get(place);
+        let is_there = |home: &Home| target.is_some_and(|target| target.id == home.target);
+        if self
+            .binding
+            .as_ref()
+            .is_some_and(|binding| is_there(&binding.home))
+        {
+            let model = self.errand.model.as_str();
+            drop(self.board.affinity.unavailable(session, model, until, now));
+        }
+    }
+
+    /// Says to a pool of keys what is needed of it.
+    fn with_ask<T>(
+        &self,
+        place: usize,
+        target: &Target,
+        model: &ModelName,
+        ask: impl FnOnce(&Ask<'_>) -> T,
+    ) -> T {
+        let without: SmallVec<[KeyId; 4]> = self
+            .asked
+            .iter()
+            .filter(|(at, _)| *at == place)
+            .filter_map(|(_, key)| *key)
+            .collect();
+        let is_here = |home: &&Home| home.target == target.id;
+        let home = self.binding.as_ref().and_then(|binding| {
+            let home = Some(&binding.home).filter(is_here);
+            home.or(binding.guest.as_ref().filter(is_here))
+        });
+        let warm = self.binding.as_ref().filter(|_| home.is_some());
+        let cached = warm.map_or(0, |binding| binding.prefix_tokens);
+        let session = self
+            .errand
+            .session
+            .filter(|_| self.snapshot.routing.affinity);
+        let counts = self.errand.endpoint == Endpoint::Messages;
+        let output = self.errand.max_tokens.unwrap_or(EXPECTED_OUTPUT_TOKENS);
+        ask(&Ask {
+            class: ModelClass::of(model.as_str()),
+            input_tokens: if counts {
+                self.input_tokens.saturating_sub(cached)
+            } else {
+                0
+            },
+            output_tokens: if counts {
+                output.min(EXPECTED_OUTPUT_TOKENS)
+            } else {
+                0
+            },
+            home: home.and_then(|home| home.key),
+            place: session.map(|session| session.0),
+            without: &without,
+            anyway: false,
+        })
+    }
+}

@@ -1,0 +1,81 @@
+//! The order in which candidates are asked: the strategy's, and the session's home before all.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::{EXPECTED_OUTPUT_TOKENS, Errand, Nowhere};
+use crate::affinity::{Binding, Home};
+use crate::board::Board;
+use crate::moment::Moment;
+use crate::price::Money;
+use crate::snapshot::{Snapshot, Target};
+use crate::strategy::{Contender, Kind, Ranking, rank};
+
+/// Orders the candidates: those that serve the model and take the body, by strategy; the session's
+/// home before all, its guest behind it, then those of the same vendor where thinking is at stake.
+pub(super) fn order(
+    snapshot: &Snapshot,
+    board: &Board,
+    errand: &Errand,
+    binding: Option<&Binding>,
+    input_tokens: u64,
+    (now, seed): (Moment, u64),
+) -> Result<Ranking, Nowhere> {
+    let mut nowhere = Nowhere::UnknownModel;
+    let mut contenders: SmallVec<[Contender<'_>; 8]> = SmallVec::new();
+    let kind = snapshot.routing.kind;
+    for (place, target) in snapshot.targets.iter().enumerate() {
+        let Some(model) = target.name_of(&errand.model) else {
+            continue;
+        };
+        if errand.body_bytes > target.max_body_bytes {
+            let limit_bytes = u64::try_from(target.max_body_bytes).unwrap_or(u64::MAX);
+            nowhere = nowhere.or_too_long(limit_bytes);
+            continue;
+        }
+        let station = &target.station;
+        let cost = || {
+            let is_home = binding.filter(|binding| binding.home.target == target.id);
+            let cached = is_home.map_or(0, |binding| binding.prefix_tokens.min(input_tokens));
+            let fresh = input_tokens.saturating_sub(cached);
+            let prices = &board.prices;
+            let cost = prices.expected(model.as_str(), fresh, cached, EXPECTED_OUTPUT_TOKENS);
+            cost.map(Money::as_nano_dollars)
+        };
+        contenders.push(Contender {
+            place,
+            id: &target.id,
+            priority: target.priority,
+            weight: target.weight,
+            in_flight_tokens: station.in_flight_tokens(),
+            latency: (kind == Kind::Latency)
+                .then(|| station.latencies.of(model.as_str(), now))
+                .flatten(),
+            cost: (kind == Kind::Cost).then(cost).flatten(),
+        });
+    }
+    if contenders.is_empty() {
+        return Err(nowhere);
+    }
+    let strategy = &*snapshot.routing.strategy;
+    let mut order = rank(strategy, Some(errand.model.as_str()), &mut contenders, seed);
+    let Some(binding) = binding else {
+        return Ok(order);
+    };
+    order.sort_by_key(|place| {
+        let target = snapshot.targets.get(*place);
+        let is = |home: &Home| target.is_some_and(|target| target.id == home.target);
+        let is_foreign = |target: &Arc<Target>| binding.is_foreign_to(&target.vendor);
+        if is(&binding.home) {
+            0
+        } else if binding.guest.as_ref().is_some_and(is) {
+            1
+        } else if target.is_some_and(is_foreign) {
+            3
+        } else {
+            2
+        }
+    });
+    Ok(order)
+}

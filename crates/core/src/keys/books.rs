@@ -1,0 +1,136 @@
+//! What is written down of a key: what it carries, what is reserved on it, whose it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Ask;
+use super::key::Account;
+use super::ledger::Need;
+use super::pool::{Booking, Inner};
+use crate::moment::Moment;
+use crate::secret::KeyId;
+
+/// Time in which what a key carried counts half. Sessions last for hours, and bring most of their
+/// tokens at their end.
+const HALF_LIFE: Duration = Duration::from_hours(1);
+
+impl Inner {
+    /// Counts what a key carries: later tokens weigh more, so that earlier ones need not fade.
+    pub(super) fn warm_up(&mut self, id: KeyId, more: u64, less: u64, now: Moment) {
+        let mut age = now.since(self.epoch).as_secs_f64() / HALF_LIFE.as_secs_f64();
+        if age > 500.0 {
+            let scale = (-age).exp2();
+            for key in &mut self.keys {
+                key.heat *= scale;
+            }
+            self.heat *= scale;
+            self.epoch = now;
+            age = 0.0;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "tokens are far below 2^52")]
+        let change = (more as f64 - less as f64) * age.exp2();
+        let Some(key) = self.key(id) else { return };
+        let was = key.heat;
+        key.heat = (was + change).max(0.0);
+        let change = key.heat - was;
+        self.heat = (self.heat + change).max(0.0);
+    }
+
+    pub(super) fn book(
+        &mut self,
+        place: usize,
+        ask: &Ask<'_>,
+        need: &Need,
+        now: Moment,
+    ) -> Option<Booking> {
+        self.turns = self.turns.wrapping_add(1);
+        let turn = self.turns;
+        let key = self.keys.get_mut(place)?;
+        key.last_turn = turn;
+        key.in_flight = key.in_flight.saturating_add(1);
+        key.count(need, now);
+        let (id, account) = (key.spec.id, key.account);
+        let account = self.accounts.get_mut(account);
+        let ledger = account.and_then(|account| account.ledger(&ask.class));
+        let pending = ledger.map(|ledger| {
+            ledger.reserve(need, now);
+            *need
+        });
+        let tokens = ask.input_tokens.saturating_add(ask.output_tokens);
+        self.warm_up(id, tokens, 0, now);
+        Some(Booking {
+            key: id,
+            class: ask.class,
+            input: ask.input_tokens,
+            output: ask.output_tokens,
+            at: now,
+            pending,
+            seen: now,
+        })
+    }
+
+    pub(super) fn release(&mut self, booking: &mut Booking, returned: bool, now: Moment) {
+        let Some(pending) = booking.pending.take() else {
+            return;
+        };
+        let Some(account) = self.key(booking.key).map(|key| key.account) else {
+            return;
+        };
+        let account = self.accounts.get_mut(account);
+        if let Some(ledger) = account.and_then(|account| account.ledger(&booking.class)) {
+            ledger.release(&pending, returned, now);
+        }
+    }
+
+    /// Learns whose a key is: its limits are then those of all keys of the same organisation.
+    pub(super) fn belongs_to(&mut self, id: KeyId, organisation: &Arc<str>) {
+        let Some(was) = self.key(id).map(|key| key.account) else {
+            return;
+        };
+        if self
+            .accounts
+            .get(was)
+            .and_then(|it| it.organisation.as_ref())
+            == Some(organisation)
+        {
+            return;
+        }
+        let known = self.accounts.iter();
+        let known = known.map(|account| account.organisation.as_ref());
+        let Some(found) = known.into_iter().position(|it| it == Some(organisation)) else {
+            let is_named = self
+                .accounts
+                .get(was)
+                .is_some_and(|it| it.organisation.is_some());
+            if is_named {
+                self.accounts.push(Account::default());
+            }
+            let place = if is_named {
+                self.accounts.len().saturating_sub(1)
+            } else {
+                was
+            };
+            if let Some(account) = self.accounts.get_mut(place) {
+                account.organisation = Some(Arc::clone(organisation));
+            }
+            if let Some(key) = self.key(id) {
+                key.account = place;
+            }
+            return;
+        };
+        let own = self
+            .accounts
+            .get_mut(was)
+            .filter(|account| account.organisation.is_none());
+        let own = own.map(|account| std::mem::take(&mut account.classes));
+        for (class, ledger) in own.into_iter().flatten() {
+            let account = self.accounts.get_mut(found);
+            if let Some(shared) = account.and_then(|account| account.ledger_or_new(class)) {
+                shared.merge(&ledger);
+            }
+        }
+        if let Some(key) = self.key(id) {
+            key.account = found;
+        }
+    }
+}
