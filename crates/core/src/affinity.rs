@@ -25,6 +25,8 @@ use crate::secret::KeyId;
 use crate::snapshot::TargetId;
 use crate::usage::Usage;
 
+/// Sessions that can be on their way to their first answer.
+const MAX_PLACEMENTS: usize = 16 * 1024;
 /// What a second of waiting is worth: 72 dollars an hour, about what a developer's time costs.
 const VALUE_OF_A_SECOND: Money = Money::nano_dollars(20_000_000);
 /// The longest wait that can be worth it, whatever it saves.
@@ -131,6 +133,8 @@ pub struct SessionState {
 #[derive(Debug)]
 pub struct Affinity {
     bindings: Bounded<Binding>,
+    /// Where sessions without a binding were sent, before they are known to be served there.
+    placements: Bounded<(Home, Moment)>,
 }
 
 impl Affinity {
@@ -138,7 +142,39 @@ impl Affinity {
     pub fn new(max_sessions: usize) -> Self {
         Self {
             bindings: Bounded::new(max_sessions),
+            placements: Bounded::new(max_sessions.min(MAX_PLACEMENTS)),
         }
+    }
+
+    /// Notes where a session without a binding is about to be sent, and returns where it was sent
+    /// before, if that was elsewhere: of requests that come at once the first decides. `again` says
+    /// that it was sent there and failed.
+    pub fn place(
+        &self,
+        session: SessionKey,
+        model: &str,
+        (home, again): (&Home, bool),
+        now: Moment,
+    ) -> Option<Home> {
+        let until = now.plus(binding::FIVE_MINUTES);
+        let before = self.placements.with_or(
+            id(session, model),
+            |(_, until)| *until <= now,
+            || (home.clone(), until),
+            |placement| {
+                if again || placement.1 <= now {
+                    *placement = (home.clone(), until);
+                }
+                placement.0.clone()
+            },
+        );
+        before.filter(|before| before != home)
+    }
+
+    /// Returns where a session without a binding was sent.
+    pub fn placement(&self, session: SessionKey, model: &str, now: Moment) -> Option<Home> {
+        let (home, until) = self.placements.with(id(session, model), |it| it.clone())?;
+        (now < until).then_some(home)
     }
 
     /// Returns where a session lives, warm or cold. Bindings are by model, since caches are.

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use crate::affinity::Binding;
 use crate::affinity::key::{PrefixKey, SessionKey};
+use crate::affinity::{Binding, Home};
 use crate::board::Board;
 use crate::credential::{Admission, UpstreamCredential};
 use crate::keys::{ModelClass, Parked};
@@ -117,6 +117,8 @@ pub struct Journey {
     board: Arc<Board>,
     errand: Errand,
     binding: Option<Binding>,
+    /// Where the session's cache is, or is about to be: the home before the guest.
+    homes: SmallVec<[Home; 2]>,
     input_tokens: u64,
     order: Ranking,
     /// Who was asked: the target's place, and the key, or none for the client's own credential.
@@ -143,23 +145,19 @@ impl Journey {
         let session = errand.session.filter(|_| snapshot.routing.affinity);
         let model = errand.model.as_str();
         let binding = session.and_then(|session| board.affinity.find(session, model, now));
+        let homes = homes(&board, session, model, binding.as_ref(), now);
         let estimate = board
             .estimator
             .estimate(session, model, errand.countable_bytes);
-        let order = order(
-            &snapshot,
-            &board,
-            &errand,
-            binding.as_ref(),
-            estimate,
-            (now, seed),
-        )?;
+        let known = (binding.as_ref(), homes.as_slice());
+        let order = order(&snapshot, &board, &errand, known, estimate, (now, seed))?;
         board.budget.deposit(snapshot.routing.retry_budget_percent);
         Ok(Self {
             snapshot,
             board,
             errand,
             binding,
+            homes,
             input_tokens: estimate,
             order,
             asked: SmallVec::new(),
@@ -179,7 +177,10 @@ impl Journey {
         let mut closed = None;
         for place in self.order.clone() {
             match self.enter(place, now, seed, false) {
-                Ok(leg) => return self.go(leg, now),
+                Ok(leg) => {
+                    let leg = self.together(leg, now, seed);
+                    return self.go(leg, now);
+                }
                 Err(Skip::NoCredential) => {}
                 Err(Skip::Closed(until)) => {
                     self.away(place, Some(until), now);
@@ -290,6 +291,41 @@ impl Journey {
         self.has_alternative(now)
     }
 
+    /// Keeps the first requests of a session together: where another has been sent just now, this
+    /// one goes there too, if it can.
+    fn together(&mut self, leg: Box<Leg>, now: Moment, seed: u64) -> Box<Leg> {
+        let Some(session) = self.kept_session().filter(|_| self.binding.is_none()) else {
+            return leg;
+        };
+        let model = self.errand.model.as_str();
+        let again = self.attempts > 0;
+        let affinity = &self.board.affinity;
+        let Some(before) = affinity.place(session, model, (leg.receipt.home(), again), now) else {
+            return leg;
+        };
+        let is_there = |target: &Arc<Target>| target.id == before.target;
+        let place = self.snapshot.targets.iter().position(is_there);
+        self.homes = SmallVec::from_iter([before.clone()]);
+        match place.and_then(|place| self.enter(place, now, seed, false).ok()) {
+            Some(other) if *other.receipt.home() == before => {
+                leg.receipt.never_sent(now);
+                other
+            }
+            Some(other) => {
+                other.receipt.never_sent(now);
+                leg
+            }
+            None => leg,
+        }
+    }
+
+    /// Returns the session, where sessions are kept.
+    fn kept_session(&self) -> Option<SessionKey> {
+        self.errand
+            .session
+            .filter(|_| self.snapshot.routing.affinity)
+    }
+
     fn may_try_again(&self, now: Moment) -> bool {
         let routing = &self.snapshot.routing;
         let elapsed = now.since(self.errand.arrived);
@@ -309,6 +345,27 @@ impl Journey {
         let key = leg.receipt.key().map(|key| key.id);
         self.asked.push((leg.place, key));
         Step::Go(leg)
+    }
+}
+
+/// Returns where a session's cache is, or where its first request was sent just now.
+fn homes(
+    board: &Board,
+    session: Option<SessionKey>,
+    model: &str,
+    binding: Option<&Binding>,
+    now: Moment,
+) -> SmallVec<[Home; 2]> {
+    match (binding, session) {
+        (Some(binding), _) => {
+            let homes = [Some(&binding.home), binding.guest.as_ref()];
+            homes.into_iter().flatten().cloned().collect()
+        }
+        (None, Some(session)) => {
+            let placement = board.affinity.placement(session, model, now);
+            placement.into_iter().collect()
+        }
+        (None, None) => SmallVec::new(),
     }
 }
 

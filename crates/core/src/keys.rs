@@ -86,6 +86,8 @@ pub struct Ask<'a> {
     /// The key whose cache it needs: taken if it can serve, else one of the same workspace, else
     /// of the same organisation.
     pub home: Option<KeyId>,
+    /// The key that serves it while its home cannot.
+    pub guest: Option<KeyId>,
     /// The hash of its session.
     pub place: Option<u64>,
     /// Keys that have refused it.

@@ -84,12 +84,11 @@ pub(crate) async fn in_line(travel: &Travel<'_>) -> Result<Option<Place>, RelayE
     let session = errand
         .session
         .unwrap_or_else(|| SessionKey(shared.clock.seed()));
-    let full = RelayError::AllSpent { retry_after: None };
-    let mut place = shared
-        .board
-        .waiting
-        .join(session, warm, now)
-        .map_err(|_| full.clone())?;
+    let full = RelayError::AllSpent {
+        retry_after: travel.journey.free_at(now).map(|at| at.since(now)),
+    };
+    let joined = shared.board.waiting.join(session, warm, now);
+    let mut place = joined.map_err(|_| full.clone())?;
     match timeout(max_wait, place.turn()).await {
         Ok(()) => Ok(Some(place)),
         Err(_) => Err(full),

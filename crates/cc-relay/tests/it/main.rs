@@ -15,6 +15,8 @@
 )]
 
 #[cfg(test)]
+mod affinity;
+#[cfg(test)]
 mod bytes;
 #[cfg(test)]
 mod credentials;
@@ -23,11 +25,19 @@ mod drain;
 #[cfg(test)]
 mod edges;
 #[cfg(test)]
+mod failover;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod health;
+#[cfg(test)]
+mod keys;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod log;
+#[cfg(test)]
+mod routing;
 #[cfg(test)]
 mod soak;
 #[cfg(test)]

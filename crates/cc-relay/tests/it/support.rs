@@ -260,3 +260,87 @@ fn dechunk(mut raw: &[u8]) -> (Vec<u8>, End) {
         raw = &raw[length + 2..];
     }
 }
+
+/// The key that clients of [`fleet`] come with.
+pub(crate) const RELAY_KEY: &str = "relay-key-for-tests";
+
+/// Several upstreams behind one relay.
+pub(crate) struct Fleet {
+    pub(crate) sims: Vec<Sim>,
+    pub(crate) relay: Relay,
+}
+
+impl Fleet {
+    /// Starts so many upstreams `u0`, `u1` …, each with a key of its own, and a relay in front of
+    /// them. `routing` is the inside of that section; `provider` adds to each provider by its
+    /// place; `more` is further YAML.
+    pub(crate) async fn start(
+        count: usize,
+        routing: &str,
+        provider: impl Fn(usize) -> String,
+        more: &str,
+    ) -> Self {
+        let mut sims = Vec::new();
+        let debug = if routing.contains("debug:") {
+            ""
+        } else {
+            "debug: true, "
+        };
+        let mut yaml = format!(
+            "server: {{listen: '127.0.0.1:0', workers: 2, stream_first_byte_timeout_ms: 700, timeout_ms: 700, stream_gap_timeout_ms: 700, auth: {{api_key: {RELAY_KEY}}}}}\nrouting: {{{debug}{routing}}}\n{more}\nproviders:\n"
+        );
+        for place in 0..count {
+            let sim = sim().await;
+            let (base, add) = (sim.base_url(), provider(place));
+            let keys = if add.contains("keys:") {
+                String::new()
+            } else {
+                format!("keys: [{{key: sk-ant-fake-{place}}}], ")
+            };
+            let line = format!(
+                "  - {{name: u{place}, type: anthropic, base_url: '{base}', proxy: none, accepts_client_credential: false, {keys}{add}}}\n"
+            );
+            yaml.push_str(&line);
+            sims.push(sim);
+        }
+        let relay = Relay::of(&yaml);
+        Self { sims, relay }
+    }
+
+    /// Two upstreams and nothing else.
+    pub(crate) async fn pair() -> Self {
+        Self::start(2, "", |_| String::new(), "").await
+    }
+
+    /// Sends a turn.
+    pub(crate) async fn turn(&self, stream: bool) -> Answer {
+        self.ask("", &body(stream)).await
+    }
+
+    /// Sends a turn of a session.
+    pub(crate) async fn session(&self, name: &str) -> Answer {
+        let line = format!("x-claude-code-session-id: {name}\r\n");
+        self.ask(&line, &body(true)).await
+    }
+
+    /// Sends a body with further header lines.
+    pub(crate) async fn ask(&self, headers: &str, body: &str) -> Answer {
+        let request = post("/v1/messages?beta=true", headers, body);
+        let request = request.replace("sk-ant-own-0123456789", RELAY_KEY);
+        self.relay.send(&request).await
+    }
+
+    /// How many turns each upstream got.
+    pub(crate) fn turns(&self) -> Vec<usize> {
+        let turns = |sim: &Sim| {
+            let requests = sim.requests();
+            requests.iter().filter(|it| it.method == "POST").count()
+        };
+        self.sims.iter().map(turns).collect()
+    }
+}
+
+/// A body that names a model.
+pub(crate) fn body_of(model: &str) -> String {
+    body(true).replace("claude-opus-5-5", model)
+}

@@ -12,7 +12,7 @@ use crate::usage::Usage;
 
 /// How long an upstream keeps a prefix after its last use
 /// (<https://platform.claude.com/docs/en/build-with-claude/prompt-caching>, read 2026-11-22).
-const FIVE_MINUTES: Duration = Duration::from_mins(5);
+pub(super) const FIVE_MINUTES: Duration = Duration::from_mins(5);
 /// The same where it was written with `"ttl":"1h"`.
 const ONE_HOUR: Duration = Duration::from_hours(1);
 /// How long a cold binding that nobody uses is remembered.

@@ -62,6 +62,17 @@ impl Journey {
             }
     }
 
+    /// Returns when the first key that could serve has room, without taking it.
+    pub fn free_at(&self, now: Moment) -> Option<Moment> {
+        let at = |place: &usize| {
+            let target = self.snapshot.targets.get(*place)?;
+            let model = target.name_of(&self.errand.model)?;
+            let keys = &target.station.keys;
+            self.with_ask(*place, target, model, |ask| keys.free_at(ask, now))
+        };
+        self.order.iter().filter_map(at).min()
+    }
+
     pub(super) fn enter(
         &self,
         place: usize,
@@ -107,10 +118,7 @@ impl Journey {
             vendor: Arc::clone(&target.vendor),
             model: self.errand.model.clone(),
             sent_model: model.clone(),
-            session: self
-                .errand
-                .session
-                .filter(|_| self.snapshot.routing.affinity),
+            session: self.kept_session(),
             prefix: self.errand.prefix,
             countable_bytes: self.errand.countable_bytes,
             counts: self.errand.endpoint == Endpoint::Messages,
@@ -139,20 +147,41 @@ impl Journey {
         let leased = self.with_ask(place, target, model, |ask| {
             keys.lease(&Ask { anyway, ..*ask }, now, seed)
         });
-        leased.map_err(|denied| match denied {
+        let leased = leased.map_err(|denied| match denied {
             Denied::Empty => Skip::NoCredential,
             Denied::Spent { until } => Skip::Spent(until),
             Denied::Refused { until } => Skip::Closed(until.unwrap_or(now)),
-        })
+        })?;
+        self.notice_another_key(place, target, model, &leased, now);
+        Ok(leased)
+    }
+
+    /// Tells affinity that the session's own key cannot serve it, where another key of the same
+    /// target does.
+    fn notice_another_key(
+        &self,
+        place: usize,
+        target: &Target,
+        model: &ModelName,
+        leased: &Lease,
+        now: Moment,
+    ) {
+        let home = self.binding.as_ref().map(|binding| &binding.home);
+        let home = home.filter(|home| home.target == target.id);
+        let Some(own) = home
+            .and_then(|home| home.key)
+            .filter(|own| *own != leased.id())
+        else {
+            return;
+        };
+        let keys = &target.station.keys;
+        let until = self.with_ask(place, target, model, |ask| keys.key_free_at(own, ask, now));
+        self.away(place, until, now);
     }
 
     /// Tells affinity that the session's home cannot serve it now.
     pub(super) fn away(&self, place: usize, until: Option<Moment>, now: Moment) {
-        let Some(session) = self
-            .errand
-            .session
-            .filter(|_| self.snapshot.routing.affinity)
-        else {
+        let Some(session) = self.kept_session() else {
             return;
         };
         let target = self.snapshot.targets.get(place);
@@ -182,16 +211,15 @@ impl Journey {
             .filter_map(|(_, key)| *key)
             .collect();
         let is_here = |home: &&Home| home.target == target.id;
-        let home = self.binding.as_ref().and_then(|binding| {
-            let home = Some(&binding.home).filter(is_here);
-            home.or(binding.guest.as_ref().filter(is_here))
-        });
+        let mut homes = self
+            .homes
+            .iter()
+            .filter(is_here)
+            .filter_map(|home| home.key);
+        let (home, guest) = (homes.next(), homes.next());
         let warm = self.binding.as_ref().filter(|_| home.is_some());
         let cached = warm.map_or(0, |binding| binding.prefix_tokens);
-        let session = self
-            .errand
-            .session
-            .filter(|_| self.snapshot.routing.affinity);
+        let session = self.kept_session();
         let counts = self.errand.endpoint == Endpoint::Messages;
         let output = self.errand.max_tokens.unwrap_or(EXPECTED_OUTPUT_TOKENS);
         ask(&Ask {
@@ -206,7 +234,8 @@ impl Journey {
             } else {
                 0
             },
-            home: home.and_then(|home| home.key),
+            home,
+            guest,
             place: session.map(|session| session.0),
             without: &without,
             anyway: false,

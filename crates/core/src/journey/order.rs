@@ -18,7 +18,7 @@ pub(super) fn order(
     snapshot: &Snapshot,
     board: &Board,
     errand: &Errand,
-    binding: Option<&Binding>,
+    (binding, homes): (Option<&Binding>, &[Home]),
     input_tokens: u64,
     (now, seed): (Moment, u64),
 ) -> Result<Ranking, Nowhere> {
@@ -60,21 +60,16 @@ pub(super) fn order(
     }
     let strategy = &*snapshot.routing.strategy;
     let mut order = rank(strategy, Some(errand.model.as_str()), &mut contenders, seed);
-    let Some(binding) = binding else {
-        return Ok(order);
-    };
     order.sort_by_key(|place| {
         let target = snapshot.targets.get(*place);
         let is = |home: &Home| target.is_some_and(|target| target.id == home.target);
-        let is_foreign = |target: &Arc<Target>| binding.is_foreign_to(&target.vendor);
-        if is(&binding.home) {
-            0
-        } else if binding.guest.as_ref().is_some_and(is) {
-            1
-        } else if target.is_some_and(is_foreign) {
-            3
-        } else {
-            2
+        let is_foreign = |target: &Arc<Target>| {
+            binding.is_some_and(|binding| binding.is_foreign_to(&target.vendor))
+        };
+        match homes.iter().position(is) {
+            Some(first) => first,
+            None if target.is_some_and(is_foreign) => homes.len().saturating_add(1),
+            None => homes.len(),
         }
     });
     Ok(order)

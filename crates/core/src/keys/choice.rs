@@ -42,6 +42,14 @@ impl Inner {
         now: Moment,
         seed: u64,
     ) -> Option<usize> {
+        for key in [ask.home, ask.guest].into_iter().flatten() {
+            let place = self.places.get(&key).copied();
+            if let Some(place) = place
+                && self.fits_at(place, ask, need, now) == Some(now)
+            {
+                return Some(place);
+            }
+        }
         if let Some(home) = ask.home
             && let Some(place) = self.near(home, ask, need, now)
         {
@@ -59,7 +67,7 @@ impl Inner {
         found
     }
 
-    /// The home itself, then keys that share its cache, then keys that share its thinking.
+    /// Keys that share the home's cache, then keys that share its thinking.
     pub(super) fn near(
         &mut self,
         home: KeyId,
@@ -68,9 +76,6 @@ impl Inner {
         now: Moment,
     ) -> Option<usize> {
         let place = *self.places.get(&home)?;
-        if self.fits_at(place, ask, need, now) == Some(now) {
-            return Some(place);
-        }
         let home = self.keys.get(place)?;
         let (workspace, account) = (home.workspace.clone(), home.account);
         // Nothing is known of it yet: nobody is a relative.

@@ -124,6 +124,18 @@ impl KeyPool {
         inner.free_at(ask, &need, now)
     }
 
+    /// Returns when a key can serve an ask, whether it has refused it or not; `None` if it is gone.
+    pub fn key_free_at(&self, key: KeyId, ask: &Ask<'_>, now: Moment) -> Option<Moment> {
+        let mut inner = self.0.lock();
+        let place = *inner.places.get(&key)?;
+        let need = need(ask.input_tokens, ask.output_tokens);
+        let ask = Ask {
+            without: &[],
+            ..*ask
+        };
+        inner.fits_at(place, &ask, &need, now)
+    }
+
     /// Leaves a key, or its organisation's class, alone until then.
     pub fn park(&self, key: KeyId, what: Parked, until: Moment) {
         let mut inner = self.0.lock();

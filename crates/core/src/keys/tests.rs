@@ -46,6 +46,7 @@ fn ask(input_tokens: u64, output_tokens: u64) -> Ask<'static> {
         input_tokens,
         output_tokens,
         home: None,
+        guest: None,
         place: None,
         without: &[],
         anyway: false,
