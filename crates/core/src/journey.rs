@@ -6,6 +6,7 @@
 //! anything of one target while it asks another.
 
 mod enter;
+mod learn;
 mod order;
 
 use std::sync::Arc;
@@ -17,18 +18,18 @@ use crate::affinity::key::{PrefixKey, SessionKey};
 use crate::affinity::{Binding, Home};
 use crate::board::Board;
 use crate::credential::{Admission, UpstreamCredential};
-use crate::keys::{ModelClass, Parked};
 use crate::moment::Moment;
 use crate::receipt::Receipt;
 use crate::record::Attempt;
-use crate::refusal::{Next, Ruling, Scope, Trigger};
+use crate::refusal::{Next, Ruling, Trigger};
 use crate::request::{Endpoint, ModelName};
 use crate::secret::KeyId;
 use crate::snapshot::{Snapshot, Target};
 use crate::strategy::Ranking;
 
 use enter::Skip;
-use order::order;
+use learn::learn;
+use order::{homes, order};
 
 /// Tokens of output that are reserved where nothing is known: most answers of an agent are short.
 const EXPECTED_OUTPUT_TOKENS: u64 = 1_000;
@@ -345,56 +346,6 @@ impl Journey {
         let key = leg.receipt.key().map(|key| key.id);
         self.asked.push((leg.place, key));
         Step::Go(leg)
-    }
-}
-
-/// Returns where a session's cache is, or where its first request was sent just now.
-fn homes(
-    board: &Board,
-    session: Option<SessionKey>,
-    model: &str,
-    binding: Option<&Binding>,
-    now: Moment,
-) -> SmallVec<[Home; 2]> {
-    match (binding, session) {
-        (Some(binding), _) => {
-            let homes = [Some(&binding.home), binding.guest.as_ref()];
-            homes.into_iter().flatten().cloned().collect()
-        }
-        (None, Some(session)) => {
-            let placement = board.affinity.placement(session, model, now);
-            placement.into_iter().collect()
-        }
-        (None, None) => SmallVec::new(),
-    }
-}
-
-/// Leaves alone whom a setback is about.
-fn learn(target: &Target, leg: &Leg, back: &SetbackFacts, seed: u64) {
-    let SetbackFacts { ruling, now, .. } = back;
-    let station = &target.station;
-    let until = now.plus(ruling.hold);
-    let key = leg.receipt.key().map(|key| key.id);
-    let model = leg.model.as_str();
-    match (ruling.scope, key) {
-        (Scope::Key, Some(key)) if !ruling.hold.is_zero() => {
-            station.keys.park(key, Parked::Key, until);
-        }
-        (Scope::Class, Some(key)) if !ruling.hold.is_zero() => {
-            let class = ModelClass::of(model);
-            let is_limit = ruling.trigger == Some(Trigger::RateLimited);
-            let what = if is_limit {
-                Parked::Class(class)
-            } else {
-                Parked::Forbidden(class)
-            };
-            station.keys.park(key, what, until);
-        }
-        (Scope::Model, _) if ruling.strikes => {
-            station.overload_model(model, ruling.hold, *now, seed);
-        }
-        (Scope::Model, _) => station.miss_model(model, ruling.hold, *now),
-        (Scope::Request | Scope::Key | Scope::Class | Scope::Target, _) => {}
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::{EXPECTED_OUTPUT_TOKENS, Errand, Nowhere};
+use crate::affinity::key::SessionKey;
 use crate::affinity::{Binding, Home};
 use crate::board::Board;
 use crate::moment::Moment;
@@ -73,4 +74,25 @@ pub(super) fn order(
         }
     });
     Ok(order)
+}
+
+/// Returns where a session's cache is, or where its first request was sent just now.
+pub(super) fn homes(
+    board: &Board,
+    session: Option<SessionKey>,
+    model: &str,
+    binding: Option<&Binding>,
+    now: Moment,
+) -> SmallVec<[Home; 2]> {
+    match (binding, session) {
+        (Some(binding), _) => {
+            let homes = [Some(&binding.home), binding.guest.as_ref()];
+            homes.into_iter().flatten().cloned().collect()
+        }
+        (None, Some(session)) => {
+            let placement = board.affinity.placement(session, model, now);
+            placement.into_iter().collect()
+        }
+        (None, None) => SmallVec::new(),
+    }
 }
