@@ -277,6 +277,9 @@ impl Journey {
             self.order.push(leg.place);
         }
         leg.receipt.give_back(&ruling, now, seed);
+        if self.attempts > 1 {
+            self.board.budget.spend();
+        }
         self.timeouts = self
             .timeouts
             .saturating_add(usize::from(ruling.trigger == Some(Trigger::Timeout)));
@@ -335,9 +338,9 @@ impl Journey {
         first || (self.may_go_on && in_time && self.attempts < routing.max_attempts)
     }
 
-    /// Takes from the retry budget for all but the first.
+    /// Sets out, as far as the retry budget allows.
     fn go(&mut self, leg: Box<Leg>, now: Moment) -> Step {
-        if self.attempts > 0 && !self.board.budget.withdraw() {
+        if self.attempts > 0 && !self.board.budget.allows() {
             leg.receipt.never_sent(now);
             self.may_go_on = false;
             return Step::Done;

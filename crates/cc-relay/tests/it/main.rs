@@ -37,6 +37,8 @@ mod limits;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod outage;
+#[cfg(test)]
 mod routing;
 #[cfg(test)]
 mod soak;

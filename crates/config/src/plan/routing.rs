@@ -17,7 +17,7 @@ pub struct RoutingPlan {
     pub max_attempts: u32,
     /// Upstreams asked at once, 1 to 4, at most `max_attempts`. Default 1.
     pub race: u32,
-    /// Further attempts of all requests together, in percent of the requests. Default 20.
+    /// Further attempts that fail as well, in percent of all requests. Default 20.
     pub retry_budget_percent: u32,
     /// How long after `message_start` a stream is held back while another upstream remains. Zero:
     /// until the first content. Default 1 s.

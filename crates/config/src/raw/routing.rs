@@ -28,7 +28,7 @@ pub(crate) struct Routing {
     /// Default 1.
     #[schemars(range(min = 1, max = 4))]
     pub(crate) race: Option<u64>,
-    /// Further attempts of all requests together, in percent of the requests. Default 20.
+    /// Further attempts that fail as well, in percent of all requests. Default 20.
     #[schemars(range(min = 0, max = 100))]
     pub(crate) retry_budget_percent: Option<u64>,
     /// Milliseconds after `message_start` that a stream is held back while another upstream
