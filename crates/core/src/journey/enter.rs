@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::{EXPECTED_OUTPUT_TOKENS, Journey, Leg};
-use crate::affinity::{Binding, Home};
+use crate::affinity::{Binding, Home, worth_waiting};
 use crate::credential::UpstreamCredential;
 use crate::keys::{Ask, Denied, Lease, ModelClass};
 use crate::moment::Moment;
@@ -21,6 +21,8 @@ pub(super) enum Skip {
     /// Its breaker is open, or the model is in trouble there, until then.
     Closed(Moment),
     Spent(Option<Moment>),
+    /// It is the session's home, and has room soon enough to wait for it.
+    Stay(Moment),
 }
 
 /// Whose credential a target is asked with.
@@ -56,7 +58,7 @@ impl Journey {
             && match self.credential(place, target) {
                 None => false,
                 Some(Credential::Own) => true,
-                Some(Credential::Relay) => self.with_ask(place, target, model, |ask| {
+                Some(Credential::Relay) => self.with_ask((place, target, model), now, |ask| {
                     station.keys.free_at(ask, now).is_some_and(|at| at <= now)
                 }),
             }
@@ -136,7 +138,10 @@ impl Journey {
         anyway: bool,
     ) -> Result<Lease, Skip> {
         let keys = &target.station.keys;
-        let leased = self.with_ask(place, target, model, |ask| {
+        if !anyway && let Some(until) = self.stays((place, target, model), now) {
+            return Err(Skip::Stay(until));
+        }
+        let leased = self.with_ask((place, target, model), now, |ask| {
             keys.lease(&Ask { anyway, ..*ask }, now, seed)
         });
         leased.map_err(|denied| match denied {
@@ -144,6 +149,43 @@ impl Journey {
             Denied::Spent { until } => Skip::Spent(until),
             Denied::Refused { until } => Skip::Closed(until.unwrap_or(now)),
         })
+    }
+
+    /// Returns when the session's home has room again, if it has none now and the wait is worth
+    /// less than writing the prefix elsewhere. Tells affinity where it is not.
+    fn stays(
+        &self,
+        (place, target, model): (usize, &Target, &ModelName),
+        now: Moment,
+    ) -> Option<Moment> {
+        let binding = self.binding.as_ref()?;
+        if binding.home.target != target.id || binding.home.key.is_none() {
+            return None;
+        }
+        let keys = &target.station.keys;
+        let until = self.with_ask((place, target, model), now, |ask| keys.home_at(ask, now));
+        if until.is_some_and(|until| until <= now) {
+            return None;
+        }
+        // From its arrival on: however often it is put off, it waits no longer in all.
+        let wait = |until: &Moment| until.since(self.errand.arrived);
+        let prices = &self.board.prices;
+        let worth = |until: &Moment| {
+            worth_waiting(
+                Some(binding),
+                wait(until),
+                model.as_str(),
+                prices,
+                self.errand.arrived,
+            )
+        };
+        let stays = until
+            .filter(worth)
+            .filter(|_| self.errand.endpoint == Endpoint::Messages);
+        if stays.is_none() {
+            self.away(place, until, now);
+        }
+        stays
     }
 
     /// Tells affinity that the session's home cannot serve it now.
@@ -170,9 +212,8 @@ impl Journey {
     /// Says to a pool of keys what is needed of it.
     fn with_ask<T>(
         &self,
-        place: usize,
-        target: &Target,
-        model: &ModelName,
+        (place, target, model): (usize, &Target, &ModelName),
+        now: Moment,
         ask: impl FnOnce(&Ask<'_>) -> T,
     ) -> T {
         let without: SmallVec<[KeyId; 4]> = self
@@ -181,12 +222,13 @@ impl Journey {
             .filter(|(at, _)| *at == place)
             .filter_map(|(_, key)| *key)
             .collect();
+        let binding = self.binding.as_ref();
         let is_here = |home: &&Home| home.target == target.id;
-        let home = self.binding.as_ref().and_then(|binding| {
-            let home = Some(&binding.home).filter(is_here);
-            home.or(binding.guest.as_ref().filter(is_here))
-        });
-        let warm = self.binding.as_ref().filter(|_| home.is_some());
+        let home = binding.map(|binding| &binding.home).filter(is_here);
+        let guest = binding.and_then(|binding| binding.warm_guest(now));
+        let guest = guest.filter(is_here);
+        let is_warm = binding.is_some_and(|it| it.is_warm(now)) && home.is_some();
+        let warm = binding.filter(|_| is_warm || guest.is_some());
         let cached = warm.map_or(0, |binding| binding.prefix_tokens);
         let session = self
             .errand
@@ -196,18 +238,16 @@ impl Journey {
         let output = self.errand.max_tokens.unwrap_or(EXPECTED_OUTPUT_TOKENS);
         ask(&Ask {
             class: ModelClass::of(model.as_str()),
-            input_tokens: if counts {
-                self.input_tokens.saturating_sub(cached)
-            } else {
-                0
-            },
+            input_tokens: if counts { self.input_tokens } else { 0 },
+            cached_tokens: cached,
             output_tokens: if counts {
                 output.min(EXPECTED_OUTPUT_TOKENS)
             } else {
                 0
             },
-            home: home.and_then(|home| home.key),
-            place: session.map(|session| session.0),
+            home: home.or(guest).and_then(|home| home.key),
+            guest: guest.and_then(|guest| guest.key),
+            place: session.map(|session| self.errand.prefix.map_or(session.0, |prefix| prefix.0)),
             without: &without,
             anyway: false,
         })
