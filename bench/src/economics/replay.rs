@@ -60,9 +60,13 @@ pub(crate) struct Replay<'a> {
     tally: Tally,
 }
 
+/// Every key is at its limit; the first has room again at this time.
+#[derive(Clone, Copy, Debug)]
+struct Spent(Option<Moment>);
+
 /// Replays a day.
 pub(crate) fn replay(day: &[Session], relay: &Relay, world: World, seed: u64) -> Tally {
-    let mut replay = Replay {
+    let mut course = Replay {
         relay,
         world,
         client: Client::new(day),
@@ -74,13 +78,13 @@ pub(crate) fn replay(day: &[Session], relay: &Relay, world: World, seed: u64) ->
         dice: Dice::new(seed),
         tally: Tally::new(relay.keys.len()),
     };
-    for (conversation, at) in replay.client.starts() {
-        replay.events.push(at, Event::Turn(conversation));
+    for (conversation, at) in course.client.starts() {
+        course.events.push(at, Event::Turn(conversation));
     }
-    while let Some((now, event)) = replay.events.pop() {
-        replay.happen(event, now);
+    while let Some((now, event)) = course.events.pop() {
+        course.happen(event, now);
     }
-    replay.tally
+    course.tally
 }
 
 fn moment(now: Duration) -> Moment {
@@ -96,6 +100,11 @@ impl Replay<'_> {
             Event::End(request) => self.end(request, now),
             Event::Refused(request) => self.refused(request, now),
             Event::ColdOver(request) => self.leave_cold(request, now),
+            Event::Again(request) => {
+                if let Err(Spent(until)) = self.go_on(request, now) {
+                    self.wait_or_refuse(request, until, now);
+                }
+            }
             Event::Room => self.look_at = None,
         }
         self.look_at_cold(now);
@@ -153,21 +162,34 @@ impl Replay<'_> {
             self.waiting.push_back(number);
             return;
         }
-        if let Some(until) = self.go_on(number, now) {
+        if let Err(Spent(until)) = self.go_on(number, now) {
             self.wait_or_refuse(number, until, now);
         }
     }
 
-    /// Makes the next attempt. Returns until when all are spent, if they are.
-    fn go_on(&mut self, number: usize, now: Duration) -> Option<Option<Moment>> {
+    /// Makes the next attempt.
+    ///
+    /// # Errors
+    /// [`Spent`]: every key is at its limit.
+    fn go_on(&mut self, number: usize, now: Duration) -> Result<(), Spent> {
         let seed = self.dice.roll();
-        let request = self.requests.get_mut(number)?;
-        let step = request.journey.as_mut()?.next(moment(now), seed);
+        let Some(request) = self.requests.get_mut(number) else {
+            return Ok(());
+        };
+        let Some(journey) = &mut request.journey else {
+            return Ok(());
+        };
+        let step = journey.next(moment(now), seed);
+        let prefix = journey.errand().prefix;
         match step {
-            Step::Spent(until) => return Some(until),
+            Step::Stay(until) => {
+                let soon = now.saturating_add(Duration::from_millis(1));
+                let at = until.since_start().max(soon);
+                self.events.push(at, Event::Again(number));
+            }
+            Step::Spent(until) => return Err(Spent(until)),
             Step::Nowhere(_) | Step::Done => self.fail(number, now),
             Step::Go(mut leg) => {
-                let prefix = request.journey.as_ref()?.errand().prefix;
                 let entry = prefix.map(|prefix| {
                     let cold = &self.relay.board.cold;
                     cold.enter(prefix, leg.receipt.home(), moment(now))
@@ -181,14 +203,14 @@ impl Replay<'_> {
                         request.cold = Some(waiting);
                         request.leg = Some(leg);
                         self.cold.push(number);
-                        return None;
+                        return Ok(());
                     }
                 }
                 request.leg = Some(leg);
                 self.send(number, now);
             }
         }
-        None
+        Ok(())
     }
 
     fn wait_or_refuse(&mut self, number: usize, until: Option<Moment>, now: Duration) {
@@ -269,8 +291,11 @@ impl Replay<'_> {
         leg.receipt.start(&start, moment(now));
         let waited = request.sent.saturating_sub(request.asked);
         self.tally.waited.push(waited);
-        self.world
-            .said(place.unwrap_or(0), answer.usage.output_tokens.unwrap_or(0), now);
+        self.world.said(
+            place.unwrap_or(0),
+            answer.usage.output_tokens.unwrap_or(0),
+            now,
+        );
     }
 
     fn end(&mut self, number: usize, now: Duration) {
@@ -282,9 +307,7 @@ impl Replay<'_> {
         };
         request.journey = None;
         let (ending, seed) = (Ending::Served, self.dice.roll());
-        let change = leg
-            .receipt
-            .finish(ending, &answer.usage, moment(now), seed);
+        let change = leg.receipt.finish(ending, &answer.usage, moment(now), seed);
         self.tally
             .served(&answer.usage, change, &self.relay.board.prices);
         let conversation = request.conversation;
@@ -328,7 +351,7 @@ impl Replay<'_> {
         request.retry_after = retry_after(&answer.headers, unix(now));
         if !goes_on {
             self.fail(number, now);
-        } else if let Some(until) = self.go_on(number, now) {
+        } else if let Err(Spent(until)) = self.go_on(number, now) {
             self.spent(number, until, now);
         }
     }
@@ -341,18 +364,16 @@ impl Replay<'_> {
         request.journey = None;
         let (status, wait) = (request.status, request.retry_after);
         self.tally.refused(status);
-        match client::pause(status, wait, request.repeats, self.dice.roll()) {
-            Some(pause) => {
-                request.repeats = request.repeats.saturating_add(1);
-                self.events
-                    .push(now.saturating_add(pause), Event::Repeat(number));
-            }
-            None => {
-                self.tally.lost = self.tally.lost.saturating_add(1);
-                let conversation = request.conversation;
-                self.next_turns(conversation, now);
-            }
+        let pause = client::pause(status, wait, request.repeats, self.dice.roll());
+        if let Some(pause) = pause {
+            request.repeats = request.repeats.saturating_add(1);
+            let at = now.saturating_add(pause);
+            self.events.push(at, Event::Repeat(number));
+            return;
         }
+        self.tally.lost = self.tally.lost.saturating_add(1);
+        let conversation = request.conversation;
+        self.next_turns(conversation, now);
     }
 
     /// Those who waited for a prefix go as soon as it is warm, or the first one failed.
@@ -389,7 +410,7 @@ impl Replay<'_> {
     /// Those who wait for capacity try in order; what is not for the one may be for the next.
     fn look_at_waiting(&mut self, now: Duration) {
         for number in std::mem::take(&mut self.waiting) {
-            if let Some(until) = self.go_on(number, now) {
+            if let Err(Spent(until)) = self.go_on(number, now) {
                 self.wait_or_refuse(number, until, now);
             }
         }

@@ -2,7 +2,10 @@
 //!
 //! In: answers and refusals as they come. Out: dollars, shares, waits. Must never count what was
 //! not billed.
-#![expect(clippy::cast_precision_loss, reason = "sums of a day are far below 2^52")]
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "sums of a day are far below 2^52"
+)]
 use std::time::Duration;
 
 use relay_core::{
@@ -80,9 +83,8 @@ impl Tally {
         self.read = self.read.saturating_add(read);
         let total = usage.total_input_tokens().unwrap_or(0);
         self.input = self.input.saturating_add(total);
-        if let Some(
-            Change::Borrowed { rewritten_tokens } | Change::Moved { rewritten_tokens },
-        ) = change
+        if let Some(Change::Borrowed { rewritten_tokens } | Change::Moved { rewritten_tokens }) =
+            change
         {
             self.moves = self.moves.saturating_add(1);
             let hour = usage.cache_write_1h_tokens.unwrap_or(0) > 0;
@@ -101,25 +103,70 @@ impl Tally {
         };
         *count = count.saturating_add(1);
     }
+}
 
-    /// Returns the share of input that was read from a cache, in percent.
-    pub(crate) fn read_share(&self) -> f64 {
-        100.0 * self.read as f64 / self.input.max(1) as f64
+/// Days of one way to choose, taken together.
+#[derive(Clone, Debug)]
+pub(crate) struct Sum {
+    /// Dollars a day; `None` where a price is not known.
+    pub(crate) dollars: Option<f64>,
+    /// Percent of input that was read from a cache.
+    pub(crate) read_share: f64,
+    /// The hottest key of the worst day beside the mean, by what limits count.
+    pub(crate) hottest_counted: f64,
+    /// The same, by all tokens.
+    pub(crate) hottest_carried: f64,
+    pub(crate) limited: u64,
+    pub(crate) failed: u64,
+    pub(crate) lost: u64,
+    pub(crate) moves: u64,
+    /// Dollars a day that moves cost; `None` where no price is known.
+    pub(crate) moved: Option<f64>,
+    /// The waits that 50, 95 and 99 percent of requests did not exceed.
+    pub(crate) waits: [Duration; 3],
+}
+
+impl Sum {
+    /// Takes days together.
+    pub(crate) fn of(days: &[Tally]) -> Self {
+        let count = days.len().max(1) as f64;
+        let sum = |of: fn(&Tally) -> u64| days.iter().map(of).sum::<u64>();
+        let worst = |of: fn(&Tally) -> f64| days.iter().map(of).fold(0.0, f64::max);
+        let dollars: Option<f64> = days.iter().map(|day| Some(day.dollars?.as_dollars())).sum();
+        let moved: f64 = days.iter().map(|day| day.moved.as_dollars()).sum();
+        let mut waits: Vec<Duration> = Vec::new();
+        for day in days {
+            waits.extend(&day.waited);
+        }
+        waits.sort_unstable();
+        let wait = |percent: usize| {
+            let at = waits.len().saturating_mul(percent) / 100;
+            let last = waits.len().saturating_sub(1);
+            waits.get(at.min(last)).copied().unwrap_or_default()
+        };
+        Self {
+            dollars: dollars.map(|it| it / count),
+            read_share: 100.0 * sum(|day| day.read) as f64 / sum(|day| day.input).max(1) as f64,
+            hottest_counted: worst(|day| hottest(&day.counted)),
+            hottest_carried: worst(|day| hottest(&day.carried)),
+            limited: sum(|day| day.limited),
+            failed: sum(|day| day.failed),
+            lost: sum(|day| day.lost),
+            moves: sum(|day| day.moves),
+            moved: dollars.map(|_| moved / count),
+            waits: [wait(50), wait(95), wait(99)],
+        }
     }
 
-    /// Returns the hottest key beside the mean.
-    pub(crate) fn hottest(sums: &[u64]) -> f64 {
-        let sum: u64 = sums.iter().sum();
-        let most = sums.iter().max().copied().unwrap_or(0);
-        most as f64 * sums.len() as f64 / sum.max(1) as f64
+    /// Returns how many times as much as another this costs.
+    pub(crate) fn times(&self, other: &Self) -> Option<f64> {
+        Some(self.dollars? / other.dollars?)
     }
+}
 
-    /// Returns the wait that so many percent of requests did not exceed.
-    pub(crate) fn waited(&self, percent: usize) -> Duration {
-        let mut waited = self.waited.clone();
-        waited.sort_unstable();
-        let at = waited.len().saturating_mul(percent) / 100;
-        let last = waited.len().saturating_sub(1);
-        waited.get(at.min(last)).copied().unwrap_or_default()
-    }
+/// Returns the hottest key beside the mean.
+fn hottest(sums: &[u64]) -> f64 {
+    let sum: u64 = sums.iter().sum();
+    let most = sums.iter().max().copied().unwrap_or(0);
+    most as f64 * sums.len() as f64 / sum.max(1) as f64
 }

@@ -95,9 +95,7 @@ impl World {
         // A second, and 20,000 tokens of fresh input a second; 70 of output.
         let begins = now + Duration::from_millis(1000 + counted / 20);
         let ends = begins + Duration::from_millis(output * 1000 / 70);
-        let usage = self
-            .cache
-            .turn_begun(&place, MODEL, prompt, (now, begins));
+        let usage = self.cache.turn_begun(&place, MODEL, prompt, (now, begins));
         let (five, hour) = (
             usage.cache_creation_5m_input_tokens,
             usage.cache_creation_1h_input_tokens,

@@ -14,7 +14,7 @@ use relay_sim::Segment;
 use super::super::day::{Conversation, Session};
 
 /// A repeat waits at most so long on the word of a refusal; what says more is a failure.
-const LONGEST_HINT: Duration = Duration::from_secs(60);
+const LONGEST_HINT: Duration = Duration::from_mins(1);
 /// Repeats of one request.
 const MOST_REPEATS: u32 = 10;
 
@@ -77,7 +77,12 @@ impl<'a> Client<'a> {
         self.starts.iter().copied().enumerate().collect()
     }
 
-    fn open(&mut self, session: SessionKey, plan: &'a Conversation, parent: Option<usize>) -> usize {
+    fn open(
+        &mut self,
+        session: SessionKey,
+        plan: &'a Conversation,
+        parent: Option<usize>,
+    ) -> usize {
         self.talks.push(Talk {
             session,
             plan,
@@ -109,7 +114,10 @@ impl<'a> Client<'a> {
     }
 
     /// Returns session and prompt.
-    #[expect(clippy::indexing_slicing, reason = "numbers of conversations come from here")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "numbers of conversations come from here"
+    )]
     pub(super) fn prompt(&self, conversation: usize) -> (SessionKey, &Talk<'a>) {
         let talk = &self.talks[conversation];
         (talk.session, talk)

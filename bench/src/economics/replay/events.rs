@@ -17,6 +17,8 @@ pub(super) enum Event {
     Refused(usize),
     /// A request has waited long enough for its prefix.
     ColdOver(usize),
+    /// A request has waited for its home.
+    Again(usize),
     /// A key may have room again.
     Room,
 }
