@@ -6,6 +6,7 @@
 mod body;
 mod chart;
 mod clock;
+mod economics;
 mod gate;
 mod load;
 mod measure;
@@ -63,6 +64,12 @@ struct Arguments {
 enum Mode {
     /// Judge the exact metrics and end with status 1 if a goal is missed.
     Gate,
+    /// Replay days of Claude Code in made-up time: what the ways to choose a key cost.
+    Economics {
+        /// Replay a tenth of each day and write no file.
+        #[arg(long)]
+        quick: bool,
+    },
     /// Be the mock upstream.
     #[command(hide = true)]
     Mock {
@@ -105,6 +112,9 @@ fn main() -> Result<ExitCode> {
             runtime.block_on(proxy_hyper::serve(listen, upstream))?;
         }
         Some(Mode::Gate) => return run_gate(&arguments),
+        Some(Mode::Economics { quick }) => {
+            economics::run(quick || arguments.quick, repository())?;
+        }
         None => run_bench(&arguments)?,
     }
     Ok(ExitCode::SUCCESS)

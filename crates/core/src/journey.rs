@@ -2,8 +2,8 @@
 //!
 //! In: a snapshot, what is known, and an [`Errand`]. Out: one [`Leg`] after the other, each with the
 //! receipts that its attempt has to give back; the caller tells how each went. It must never give
-//! out a leg twice for the same key, go on where the client has to see the refusal, or hold
-//! anything of one target while it asks another.
+//! out a leg twice for the same key, unless that said when it has room and waiting was worth it, go
+//! on where the client has to see the refusal, or hold anything of one target while it asks another.
 
 mod enter;
 mod learn;
@@ -79,6 +79,9 @@ pub struct Leg {
 pub enum Step {
     /// Make this attempt.
     Go(Box<Leg>),
+    /// Wait until then, and ask again: the session's home has room then, and what waiting costs is
+    /// less than the prefix written elsewhere.
+    Stay(Moment),
     /// Every key that could serve is at its limit. The first has room again at this time.
     Spent(Option<Moment>),
     /// No candidate takes this: none serves the model, or takes the client's credential.
@@ -183,6 +186,12 @@ impl Journey {
                     return self.go(leg, now);
                 }
                 Err(Skip::NoCredential) => {}
+                Err(Skip::Stay(until)) => {
+                    // It said when it has room again: asked then, it is not asked in vain.
+                    let home = self.binding.as_ref().and_then(|binding| binding.home.key);
+                    self.asked.retain(|asked| *asked != (place, home));
+                    return Step::Stay(until);
+                }
                 Err(Skip::Closed(until)) => {
                     self.away(place, Some(until), now);
                     closed = closed.or(Some(place));
@@ -222,7 +231,7 @@ impl Journey {
             .sort_by_key(|place| asked.iter().any(|(at, _)| at == place));
         match self.next(now, seed) {
             Step::Go(leg) => Some(leg),
-            Step::Spent(_) | Step::Nowhere(_) | Step::Done => None,
+            Step::Stay(_) | Step::Spent(_) | Step::Nowhere(_) | Step::Done => None,
         }
     }
 

@@ -79,14 +79,16 @@ pub enum Selection {
 pub struct Ask<'a> {
     /// The class of its model.
     pub class: ModelClass,
-    /// Estimate of the input that counts: without what is read from the cache.
+    /// Estimate of the input that counts where nothing of it is cached.
     pub input_tokens: u64,
+    /// Of the input, what `home`, keys of its workspace and `guest` read from their cache.
+    pub cached_tokens: u64,
     /// Estimate of the output.
     pub output_tokens: u64,
     /// The key whose cache it needs: taken if it can serve, else one of the same workspace, else
     /// of the same organisation.
     pub home: Option<KeyId>,
-    /// The key that serves it while its home cannot.
+    /// The key that served it last while its home could not, if that still holds a cache.
     pub guest: Option<KeyId>,
     /// The hash of its session.
     pub place: Option<u64>,

@@ -89,6 +89,12 @@ impl<'a> Travel<'a> {
             let clock = &self.worker.shared.clock;
             let mut leg = match self.journey.next(clock.now(), clock.seed()) {
                 Step::Go(leg) => leg,
+                Step::Stay(until) => {
+                    // Nobody else could try while this one held its turn.
+                    room = None;
+                    wait::for_home(self, until).await;
+                    continue;
+                }
                 Step::Spent(until) => {
                     wait::for_room(&mut room, self, until).await?;
                     continue;

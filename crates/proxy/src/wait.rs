@@ -12,7 +12,7 @@ use relay_core::journey::Leg;
 use relay_core::moment::Moment;
 use relay_core::request::Endpoint;
 use relay_core::waiting::Place;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::{sleep_until, timeout, timeout_at};
 
 use crate::travel::Travel;
 
@@ -68,6 +68,17 @@ pub(crate) async fn for_room(
         .exchange
         .note(|record| record.waited = record.waited.saturating_add(waited));
     Ok(())
+}
+
+/// Waits until the session's home has room again, which routing found worth it.
+pub(crate) async fn for_home(travel: &mut Travel<'_>, until: Moment) {
+    let clock = &travel.worker.shared.clock;
+    let began = clock.now();
+    sleep_until(clock.instant(until).into()).await;
+    let waited = clock.now().since(began);
+    travel
+        .exchange
+        .note(|record| record.waited = record.waited.saturating_add(waited));
 }
 
 /// Takes a place behind those who wait already, so that nobody overtakes them.

@@ -125,7 +125,7 @@ async fn a_home_that_cannot_serve_is_borrowed_for_and_come_back_to() {
         .no_header("retry-after")
         .no_header("anthropic-organization-id")
         .no_header("anthropic-workspace-id")
-        .header("retry-after", "1");
+        .header("retry-after", "3");
     fleet.sims[0].push(limited);
     let guest = key_of(&fleet, "one").await;
     assert_ne!(guest, home);
@@ -137,7 +137,7 @@ async fn a_home_that_cannot_serve_is_borrowed_for_and_come_back_to() {
     let back = async {
         while key_of(&fleet, "one").await != home {
             // Six turns in a row elsewhere would be a move.
-            tokio::time::sleep(Duration::from_millis(400)).await;
+            tokio::time::sleep(Duration::from_millis(900)).await;
         }
     };
     tokio::time::timeout(crate::support::PATIENCE, back)
@@ -150,6 +150,30 @@ async fn a_home_that_cannot_serve_is_borrowed_for_and_come_back_to() {
         .collect();
     assert_eq!(kinds[..3], ["bound", "borrowed", "borrowed"]);
     assert_eq!(kinds.last(), Some(&"renewed"));
+}
+
+#[tokio::test]
+async fn a_warm_session_waits_where_that_is_cheaper_than_writing_its_prefix_elsewhere() {
+    let fleet = four_keys("").await;
+    let usage = Usage {
+        cache_read_input_tokens: 150_000,
+        ..Usage::default()
+    };
+    fleet.sims[0].set_default(well().usage(usage));
+    let home = key_of(&fleet, "one").await;
+    let limited = Script::error(429, "rate_limit_error", "slow")
+        .no_header("retry-after")
+        .no_header("anthropic-organization-id")
+        .no_header("anthropic-workspace-id")
+        .header("retry-after", "1");
+    fleet.sims[0].push(limited);
+    assert_eq!(key_of(&fleet, "one").await, home);
+    let record = fleet.relay.records.wait(2).await.remove(1);
+    assert_eq!(
+        (record.attempts.len(), record.affinity),
+        (1, Some("renewed"))
+    );
+    assert!(record.waited > Duration::from_millis(500));
 }
 
 #[tokio::test]

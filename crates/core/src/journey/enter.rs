@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::{EXPECTED_OUTPUT_TOKENS, Journey, Leg};
-use crate::affinity::{Binding, Home};
+use crate::affinity::{Binding, Home, worth_waiting};
 use crate::credential::UpstreamCredential;
 use crate::keys::{Ask, Denied, Lease, ModelClass};
 use crate::moment::Moment;
@@ -21,6 +21,8 @@ pub(super) enum Skip {
     /// Its breaker is open, or the model is in trouble there, until then.
     Closed(Moment),
     Spent(Option<Moment>),
+    /// It is the session's home, and has room soon enough to wait for it.
+    Stay(Moment),
 }
 
 /// Whose credential a target is asked with.
@@ -56,7 +58,7 @@ impl Journey {
             && match self.credential(place, target) {
                 None => false,
                 Some(Credential::Own) => true,
-                Some(Credential::Relay) => self.with_ask(place, target, model, |ask| {
+                Some(Credential::Relay) => self.with_ask((place, target, model), now, |ask| {
                     station.keys.free_at(ask, now).is_some_and(|at| at <= now)
                 }),
             }
@@ -68,7 +70,7 @@ impl Journey {
             let target = self.snapshot.targets.get(*place)?;
             let model = target.name_of(&self.errand.model)?;
             let keys = &target.station.keys;
-            self.with_ask(*place, target, model, |ask| keys.free_at(ask, now))
+            self.with_ask((*place, target, model), now, |ask| keys.free_at(ask, now))
         };
         self.order.iter().filter_map(at).min()
     }
@@ -144,39 +146,54 @@ impl Journey {
         anyway: bool,
     ) -> Result<Lease, Skip> {
         let keys = &target.station.keys;
-        let leased = self.with_ask(place, target, model, |ask| {
+        if !anyway && let Some(until) = self.stays((place, target, model), now) {
+            return Err(Skip::Stay(until));
+        }
+        let leased = self.with_ask((place, target, model), now, |ask| {
             keys.lease(&Ask { anyway, ..*ask }, now, seed)
         });
-        let leased = leased.map_err(|denied| match denied {
+        leased.map_err(|denied| match denied {
             Denied::Empty => Skip::NoCredential,
             Denied::Spent { until } => Skip::Spent(until),
             Denied::Refused { until } => Skip::Closed(until.unwrap_or(now)),
-        })?;
-        self.notice_another_key(place, target, model, &leased, now);
-        Ok(leased)
+        })
     }
 
-    /// Tells affinity that the session's own key cannot serve it, where another key of the same
-    /// target does.
-    fn notice_another_key(
+    /// Returns when the session's home has room again, if it has none now and the wait is worth
+    /// less than writing the prefix elsewhere. Tells affinity where it is not.
+    fn stays(
         &self,
-        place: usize,
-        target: &Target,
-        model: &ModelName,
-        leased: &Lease,
+        (place, target, model): (usize, &Target, &ModelName),
         now: Moment,
-    ) {
-        let home = self.binding.as_ref().map(|binding| &binding.home);
-        let home = home.filter(|home| home.target == target.id);
-        let Some(own) = home
-            .and_then(|home| home.key)
-            .filter(|own| *own != leased.id())
-        else {
-            return;
-        };
+    ) -> Option<Moment> {
+        let binding = self.binding.as_ref()?;
+        if binding.home.target != target.id || binding.home.key.is_none() {
+            return None;
+        }
         let keys = &target.station.keys;
-        let until = self.with_ask(place, target, model, |ask| keys.key_free_at(own, ask, now));
-        self.away(place, until, now);
+        let until = self.with_ask((place, target, model), now, |ask| keys.home_at(ask, now));
+        if until.is_some_and(|until| until <= now) {
+            return None;
+        }
+        // From its arrival on: however often it is put off, it waits no longer in all.
+        let wait = |until: &Moment| until.since(self.errand.arrived);
+        let prices = &self.board.prices;
+        let worth = |until: &Moment| {
+            worth_waiting(
+                Some(binding),
+                wait(until),
+                model.as_str(),
+                prices,
+                self.errand.arrived,
+            )
+        };
+        let stays = until
+            .filter(worth)
+            .filter(|_| self.errand.endpoint == Endpoint::Messages);
+        if stays.is_none() {
+            self.away(place, until, now);
+        }
+        stays
     }
 
     /// Tells affinity that the session's home cannot serve it now.
@@ -199,9 +216,8 @@ impl Journey {
     /// Says to a pool of keys what is needed of it.
     fn with_ask<T>(
         &self,
-        place: usize,
-        target: &Target,
-        model: &ModelName,
+        (place, target, model): (usize, &Target, &ModelName),
+        now: Moment,
         ask: impl FnOnce(&Ask<'_>) -> T,
     ) -> T {
         let without: SmallVec<[KeyId; 4]> = self
@@ -210,33 +226,30 @@ impl Journey {
             .filter(|(at, _)| *at == place)
             .filter_map(|(_, key)| *key)
             .collect();
+        let binding = self.binding.as_ref();
         let is_here = |home: &&Home| home.target == target.id;
-        let mut homes = self
-            .homes
-            .iter()
-            .filter(is_here)
-            .filter_map(|home| home.key);
-        let (home, guest) = (homes.next(), homes.next());
-        let warm = self.binding.as_ref().filter(|_| home.is_some());
+        // Without a binding: where the first request of the session was sent just now.
+        let home = self.homes.first().filter(is_here);
+        let guest = binding.and_then(|binding| binding.warm_guest(now));
+        let guest = guest.filter(is_here);
+        let is_warm = binding.is_some_and(|it| it.is_warm(now)) && home.is_some();
+        let warm = binding.filter(|_| is_warm || guest.is_some());
         let cached = warm.map_or(0, |binding| binding.prefix_tokens);
         let session = self.kept_session();
         let counts = self.errand.endpoint == Endpoint::Messages;
         let output = self.errand.max_tokens.unwrap_or(EXPECTED_OUTPUT_TOKENS);
         ask(&Ask {
             class: ModelClass::of(model.as_str()),
-            input_tokens: if counts {
-                self.input_tokens.saturating_sub(cached)
-            } else {
-                0
-            },
+            input_tokens: if counts { self.input_tokens } else { 0 },
+            cached_tokens: cached,
             output_tokens: if counts {
                 output.min(EXPECTED_OUTPUT_TOKENS)
             } else {
                 0
             },
-            home,
-            guest,
-            place: session.map(|session| session.0),
+            home: home.or(guest).and_then(|home| home.key),
+            guest: guest.and_then(|guest| guest.key),
+            place: session.map(|session| self.errand.prefix.map_or(session.0, |prefix| prefix.0)),
             without: &without,
             anyway: false,
         })

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Ask;
-use super::key::Account;
-use super::ledger::Need;
+use super::key::{Account, need};
 use super::pool::{Booking, Inner};
 use crate::moment::Moment;
 use crate::secret::KeyId;
@@ -36,13 +35,9 @@ impl Inner {
         self.heat = (self.heat + change).max(0.0);
     }
 
-    pub(super) fn book(
-        &mut self,
-        place: usize,
-        ask: &Ask<'_>,
-        need: &Need,
-        now: Moment,
-    ) -> Option<Booking> {
+    pub(super) fn book(&mut self, place: usize, ask: &Ask<'_>, now: Moment) -> Option<Booking> {
+        let input = self.input_at(place, ask);
+        let need = &need(input, ask.output_tokens);
         self.turns = self.turns.wrapping_add(1);
         let turn = self.turns;
         let key = self.keys.get_mut(place)?;
@@ -56,12 +51,12 @@ impl Inner {
             ledger.reserve(need, now);
             *need
         });
-        let tokens = ask.input_tokens.saturating_add(ask.output_tokens);
+        let tokens = input.saturating_add(ask.output_tokens);
         self.warm_up(id, tokens, 0, now);
         Some(Booking {
             key: id,
             class: ask.class,
-            input: ask.input_tokens,
+            input,
             output: ask.output_tokens,
             at: now,
             pending,

@@ -1,6 +1,6 @@
 //! Which key a request gets: its home, or one by placement or selection; and when none does.
 
-use super::ledger::Need;
+use super::key::need;
 use super::pool::Inner;
 use super::select::{TRIES, Tier};
 use super::{Ask, Denied, Selection};
@@ -12,13 +12,28 @@ use crate::secret::KeyId;
 const BOUND: f64 = 1.25;
 
 impl Inner {
-    pub(super) fn fits_at(
-        &mut self,
-        place: usize,
-        ask: &Ask<'_>,
-        need: &Need,
-        now: Moment,
-    ) -> Option<Moment> {
+    /// Returns how much input counts at a key: the rest is read from its cache.
+    pub(super) fn input_at(&self, place: usize, ask: &Ask<'_>) -> u64 {
+        if ask.cached_tokens == 0 {
+            return ask.input_tokens;
+        }
+        let key = self.keys.get(place);
+        let id = key.map(|key| key.spec.id);
+        let workspace = key.and_then(|key| key.workspace.as_ref());
+        let home = ask
+            .home
+            .and_then(|home| self.keys.get(*self.places.get(&home)?));
+        let shares =
+            workspace.is_some() && home.is_some_and(|it| it.workspace.as_ref() == workspace);
+        if shares || id == ask.home || id == ask.guest {
+            ask.input_tokens.saturating_sub(ask.cached_tokens)
+        } else {
+            ask.input_tokens
+        }
+    }
+
+    pub(super) fn fits_at(&mut self, place: usize, ask: &Ask<'_>, now: Moment) -> Option<Moment> {
+        let need = &need(self.input_at(place, ask), ask.output_tokens);
         let key = self.keys.get_mut(place)?;
         if ask.without.contains(&key.spec.id) {
             return None;
@@ -35,30 +50,16 @@ impl Inner {
         Some(if ask.anyway { at } else { at.max(parked) })
     }
 
-    pub(super) fn choose(
-        &mut self,
-        ask: &Ask<'_>,
-        need: &Need,
-        now: Moment,
-        seed: u64,
-    ) -> Option<usize> {
-        for key in [ask.home, ask.guest].into_iter().flatten() {
-            let place = self.places.get(&key).copied();
-            if let Some(place) = place
-                && self.fits_at(place, ask, need, now) == Some(now)
-            {
-                return Some(place);
-            }
-        }
+    pub(super) fn choose(&mut self, ask: &Ask<'_>, now: Moment, seed: u64) -> Option<usize> {
         if let Some(home) = ask.home
-            && let Some(place) = self.near(home, ask, need, now)
+            && let Some(place) = self.near(home, ask, now)
         {
             return Some(place);
         }
         let mut tiers = std::mem::take(&mut self.tiers);
         let mut found = None;
         for tier in &mut tiers {
-            found = self.choose_in(tier, ask, need, (now, seed));
+            found = self.choose_in(tier, ask, (now, seed));
             if found.is_some() {
                 break;
             }
@@ -67,20 +68,53 @@ impl Inner {
         found
     }
 
-    /// Keys that share the home's cache, then keys that share its thinking.
-    pub(super) fn near(
-        &mut self,
-        home: KeyId,
-        ask: &Ask<'_>,
-        need: &Need,
-        now: Moment,
-    ) -> Option<usize> {
+    /// Returns when the home, or a key that shares its cache, has room, whether it refused this
+    /// request or not. `None` if there is no such key.
+    pub(super) fn home_at(&mut self, ask: &Ask<'_>, now: Moment) -> Option<Moment> {
+        let ask = Ask {
+            without: &[],
+            ..*ask
+        };
+        let place = *self.places.get(&ask.home?)?;
+        let at = self.fits_at(place, &ask, now)?;
+        let workspace = self.keys.get(place)?.workspace.clone();
+        if at <= now || workspace.is_none() {
+            return Some(at);
+        }
+        let mut soonest = at;
+        for other in 0..self.keys.len() {
+            let shares = self
+                .keys
+                .get(other)
+                .is_some_and(|key| key.workspace == workspace);
+            if shares && let Some(at) = self.fits_at(other, &ask, now) {
+                soonest = soonest.min(at);
+            }
+        }
+        Some(soonest)
+    }
+
+    /// The home itself, then keys that share its cache, the guest, and keys that share its
+    /// thinking.
+    pub(super) fn near(&mut self, home: KeyId, ask: &Ask<'_>, now: Moment) -> Option<usize> {
         let place = *self.places.get(&home)?;
+        if self.fits_at(place, ask, now) == Some(now) {
+            return Some(place);
+        }
         let home = self.keys.get(place)?;
         let (workspace, account) = (home.workspace.clone(), home.account);
-        // Nothing is known of it yet: nobody is a relative.
-        workspace.as_ref()?;
+        let guest = ask.guest.and_then(|guest| self.places.get(&guest).copied());
         for same_workspace in [true, false] {
+            if !same_workspace
+                && let Some(guest) = guest
+                && self.fits_at(guest, ask, now) == Some(now)
+            {
+                return Some(guest);
+            }
+            if workspace.is_none() {
+                // Nothing is known of it yet: nobody is a relative.
+                continue;
+            }
             let relatives: smallvec::SmallVec<[usize; TRIES]> = self
                 .keys
                 .iter()
@@ -92,7 +126,7 @@ impl Inner {
                 .take(TRIES)
                 .collect();
             for place in relatives {
-                if self.fits_at(place, ask, need, now) == Some(now) {
+                if self.fits_at(place, ask, now) == Some(now) {
                     return Some(place);
                 }
             }
@@ -104,11 +138,10 @@ impl Inner {
         &mut self,
         tier: &mut Tier,
         ask: &Ask<'_>,
-        need: &Need,
         (now, seed): (Moment, u64),
     ) -> Option<usize> {
         let cell = std::cell::RefCell::new(&mut *self);
-        let fits = |place| cell.borrow_mut().fits_at(place, ask, need, now) == Some(now);
+        let fits = |place| cell.borrow_mut().fits_at(place, ask, now) == Some(now);
         let selection = cell.borrow().selection;
         if let (Selection::Placed, Some(session)) = (selection, ask.place) {
             return tier.place(session, fits, |place| cell.borrow().is_overloaded(place));
@@ -141,10 +174,10 @@ impl Inner {
         key.heat > BOUND * share
     }
 
-    pub(super) fn free_at(&mut self, ask: &Ask<'_>, need: &Need, now: Moment) -> Option<Moment> {
+    pub(super) fn free_at(&mut self, ask: &Ask<'_>, now: Moment) -> Option<Moment> {
         let mut soonest: Option<Moment> = None;
         for place in 0..self.keys.len() {
-            let at = self.fits_at(place, ask, need, now);
+            let at = self.fits_at(place, ask, now);
             if at == Some(now) {
                 return at;
             }
@@ -153,8 +186,8 @@ impl Inner {
         soonest
     }
 
-    pub(super) fn denied(&mut self, ask: &Ask<'_>, need: &Need, now: Moment) -> Denied {
-        let until = self.free_at(ask, need, now);
+    pub(super) fn denied(&mut self, ask: &Ask<'_>, now: Moment) -> Denied {
+        let until = self.free_at(ask, now);
         if until.is_none() {
             return Denied::Empty;
         }
@@ -162,7 +195,7 @@ impl Inner {
             anyway: true,
             ..*ask
         };
-        if self.free_at(&anyway, need, now) == Some(now) {
+        if self.free_at(&anyway, now) == Some(now) {
             Denied::Refused { until }
         } else {
             Denied::Spent { until }

@@ -103,11 +103,10 @@ impl KeyPool {
     /// [`Denied`]: there is none for this request, or none has room now.
     pub fn lease(self: &Arc<Self>, ask: &Ask<'_>, now: Moment, seed: u64) -> Result<Lease, Denied> {
         let mut inner = self.0.lock();
-        let need = need(ask.input_tokens, ask.output_tokens);
-        let Some(place) = inner.choose(ask, &need, now, seed) else {
-            return Err(inner.denied(ask, &need, now));
+        let Some(place) = inner.choose(ask, now, seed) else {
+            return Err(inner.denied(ask, now));
         };
-        let booking = inner.book(place, ask, &need, now);
+        let booking = inner.book(place, ask, now);
         let key = booking.and_then(|booking| {
             let spec = &inner.keys.get(place)?.spec;
             Some((booking, Arc::clone(&spec.name), spec.secret.clone()))
@@ -119,21 +118,13 @@ impl KeyPool {
 
     /// Returns when it pays to ask: `now` if a key has room, `None` if none ever has for this ask.
     pub fn free_at(&self, ask: &Ask<'_>, now: Moment) -> Option<Moment> {
-        let mut inner = self.0.lock();
-        let need = need(ask.input_tokens, ask.output_tokens);
-        inner.free_at(ask, &need, now)
+        self.0.lock().free_at(ask, now)
     }
 
-    /// Returns when a key can serve an ask, whether it has refused it or not; `None` if it is gone.
-    pub fn key_free_at(&self, key: KeyId, ask: &Ask<'_>, now: Moment) -> Option<Moment> {
-        let mut inner = self.0.lock();
-        let place = *inner.places.get(&key)?;
-        let need = need(ask.input_tokens, ask.output_tokens);
-        let ask = Ask {
-            without: &[],
-            ..*ask
-        };
-        inner.fits_at(place, &ask, &need, now)
+    /// Returns when the home of an ask has room, or a key that shares its cache; `None` if it is
+    /// not among these keys.
+    pub fn home_at(&self, ask: &Ask<'_>, now: Moment) -> Option<Moment> {
+        self.0.lock().home_at(ask, now)
     }
 
     /// Leaves a key, or its organisation's class, alone until then.

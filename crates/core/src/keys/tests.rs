@@ -44,6 +44,7 @@ fn ask(input_tokens: u64, output_tokens: u64) -> Ask<'static> {
     Ask {
         class: ModelClass::of("claude-opus-5-5"),
         input_tokens,
+        cached_tokens: 0,
         output_tokens,
         home: None,
         guest: None,
