@@ -18,6 +18,7 @@ use crate::affinity::key::{PrefixKey, SessionKey};
 use crate::affinity::{Binding, Home};
 use crate::board::Board;
 use crate::credential::{Admission, UpstreamCredential};
+use crate::keys::ModelClass;
 use crate::moment::Moment;
 use crate::receipt::Receipt;
 use crate::record::Attempt;
@@ -120,6 +121,7 @@ pub struct Journey {
     snapshot: Arc<Snapshot>,
     board: Arc<Board>,
     errand: Errand,
+    class: ModelClass,
     binding: Option<Binding>,
     /// Where the session's cache is, or is about to be: the home before the guest.
     homes: SmallVec<[Home; 2]>,
@@ -159,6 +161,7 @@ impl Journey {
         Ok(Self {
             snapshot,
             board,
+            class: ModelClass::of(errand.model.as_str()),
             errand,
             binding,
             homes,

@@ -84,7 +84,8 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "relay-bench",
-        may_use: &[],
+        // It replays days of decisions, against the witness's upstream.
+        may_use: &["relay-core", "relay-sim"],
         tests_may_use: &[],
         forbids: &[],
     },

@@ -213,6 +213,15 @@ impl Journey {
         }
     }
 
+    /// Returns a model's class; most targets call it as it was asked for.
+    fn class_of(&self, model: &ModelName) -> ModelClass {
+        if *model == self.errand.model {
+            self.class
+        } else {
+            ModelClass::of(model.as_str())
+        }
+    }
+
     /// Says to a pool of keys what is needed of it.
     fn with_ask<T>(
         &self,
@@ -239,7 +248,7 @@ impl Journey {
         let counts = self.errand.endpoint == Endpoint::Messages;
         let output = self.errand.max_tokens.unwrap_or(EXPECTED_OUTPUT_TOKENS);
         ask(&Ask {
-            class: ModelClass::of(model.as_str()),
+            class: self.class_of(model),
             input_tokens: if counts { self.input_tokens } else { 0 },
             cached_tokens: cached,
             output_tokens: if counts {

@@ -1,6 +1,5 @@
 //! What is written down of a key: what it carries, what is reserved on it, whose it is.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Ask;
@@ -78,20 +77,20 @@ impl Inner {
     }
 
     /// Learns whose a key is: its limits are then those of all keys of the same organisation.
-    pub(super) fn belongs_to(&mut self, id: KeyId, organisation: &Arc<str>) {
+    pub(super) fn belongs_to(&mut self, id: KeyId, organisation: &str) {
         let Some(was) = self.key(id).map(|key| key.account) else {
             return;
         };
         if self
             .accounts
             .get(was)
-            .and_then(|it| it.organisation.as_ref())
+            .and_then(|it| it.organisation.as_deref())
             == Some(organisation)
         {
             return;
         }
         let known = self.accounts.iter();
-        let known = known.map(|account| account.organisation.as_ref());
+        let known = known.map(|account| account.organisation.as_deref());
         let Some(found) = known.into_iter().position(|it| it == Some(organisation)) else {
             let is_named = self
                 .accounts
@@ -106,7 +105,7 @@ impl Inner {
                 was
             };
             if let Some(account) = self.accounts.get_mut(place) {
-                account.organisation = Some(Arc::clone(organisation));
+                account.organisation = Some(organisation.into());
             }
             if let Some(key) = self.key(id) {
                 key.account = place;

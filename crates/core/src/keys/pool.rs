@@ -244,16 +244,21 @@ impl KeyPool {
         booking.seen = booking.seen.max(now);
         let named = |name: &str| {
             let value = headers.get(name)?.to_str().ok()?;
-            (!value.is_empty() && value.len() <= 128).then(|| Arc::<str>::from(value))
+            (!value.is_empty() && value.len() <= 128).then_some(value)
         };
         let mut inner = self.0.lock();
         if let Some(organisation) = named("anthropic-organization-id") {
-            inner.belongs_to(booking.key, &organisation);
+            inner.belongs_to(booking.key, organisation);
         }
         let Some(key) = inner.key(booking.key) else {
             return;
         };
-        key.workspace = named("anthropic-workspace-id").or(key.workspace.take());
+        // The same again and again: nothing is made anew.
+        if let Some(workspace) = named("anthropic-workspace-id")
+            && key.workspace.as_deref() != Some(workspace)
+        {
+            key.workspace = Some(workspace.into());
+        }
         let account = key.account;
         let Some(account) = inner.accounts.get_mut(account) else {
             return;
