@@ -152,12 +152,12 @@ pub(crate) async fn look(sent: Sent, look: Look) -> Result<Box<Answer>, Setback>
     let mut answer = Box::new(Answer::of(sent));
     let status = answer.head.status;
     if status.is_client_error() || status.is_server_error() {
-        return Err(refused(answer, look).await);
+        return Err(Box::pin(refused(answer, look)).await);
     }
     let is_stream = is_event_stream(&answer.head.headers);
     let replaceable = look.replaceable && status == StatusCode::OK;
     match look.endpoint {
-        Endpoint::Messages if replaceable && is_stream => hold_stream(answer, look).await,
+        Endpoint::Messages if replaceable && is_stream => Box::pin(hold_stream(answer, look)).await,
         Endpoint::Messages | Endpoint::CountTokens if replaceable => {
             let deadline = later(look.gap);
             match answer.read_on(deadline).await {

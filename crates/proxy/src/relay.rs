@@ -107,8 +107,7 @@ impl Pass<'_> {
         let arrival = if is_routed {
             self.route(admission, inbound, exchange).await?
         } else {
-            self.pass_through(&admission, inbound, body, exchange)
-                .await?
+            Box::pin(self.pass_through(&admission, inbound, body, exchange)).await?
         };
         Ok((arrival, endpoint))
     }

@@ -84,7 +84,12 @@ impl<'a> Travel<'a> {
     }
 
     async fn go(&mut self) -> Result<Arrival, RelayError> {
-        let mut room = wait::in_line(self).await?;
+        // What is rare is boxed, so that no request carries room for it around.
+        let mut room = if wait::is_line(self) {
+            Some(Box::pin(wait::in_line(self)).await?)
+        } else {
+            None
+        };
         loop {
             let clock = &self.worker.shared.clock;
             let mut leg = match self.journey.next(clock.now(), clock.seed()) {
@@ -92,20 +97,22 @@ impl<'a> Travel<'a> {
                 Step::Stay(until) => {
                     // Nobody else could try while this one held its turn.
                     room = None;
-                    wait::for_home(self, until).await;
+                    Box::pin(wait::for_home(self, until)).await;
                     continue;
                 }
                 Step::Spent(until) => {
-                    wait::for_room(&mut room, self, until).await?;
+                    Box::pin(wait::for_room(&mut room, self, until)).await?;
                     continue;
                 }
                 Step::Nowhere(nowhere) => return Err(lost(nowhere, "")),
                 Step::Done => return self.give_up(),
             };
-            wait::for_prefix(self, &mut leg).await;
+            if let Some(waiting) = wait::prefix(self, &mut leg) {
+                Box::pin(wait::for_prefix(self, &mut leg, waiting)).await;
+            }
             room = None;
             let tried = if self.snapshot.routing.race > 1 {
-                self.race(leg).await?
+                Box::pin(self.race(leg)).await?
             } else {
                 let inbound = self.take_inbound()?;
                 let replaceable = self.inbound.is_some();

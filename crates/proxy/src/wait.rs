@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use relay_core::affinity::key::SessionKey;
-use relay_core::cold::{Entry, Turn};
+use relay_core::cold::{Entry, Turn, Waiting};
 use relay_core::error::RelayError;
 use relay_core::journey::Leg;
 use relay_core::moment::Moment;
@@ -81,13 +81,16 @@ pub(crate) async fn for_home(travel: &mut Travel<'_>, until: Moment) {
         .note(|record| record.waited = record.waited.saturating_add(waited));
 }
 
+/// Tells whether others wait already: whoever comes then takes a place behind them.
+pub(crate) fn is_line(travel: &Travel<'_>) -> bool {
+    let waits = !travel.snapshot.routing.max_wait.is_zero();
+    waits && !travel.worker.shared.board.waiting.is_empty()
+}
+
 /// Takes a place behind those who wait already, so that nobody overtakes them.
-pub(crate) async fn in_line(travel: &Travel<'_>) -> Result<Option<Place>, RelayError> {
+pub(crate) async fn in_line(travel: &Travel<'_>) -> Result<Place, RelayError> {
     let shared = &travel.worker.shared;
     let max_wait = travel.snapshot.routing.max_wait;
-    if max_wait.is_zero() || shared.board.waiting.is_empty() {
-        return Ok(None);
-    }
     let errand = travel.journey.errand();
     let now = shared.clock.now();
     let binding = travel.journey.binding();
@@ -101,30 +104,33 @@ pub(crate) async fn in_line(travel: &Travel<'_>) -> Result<Option<Place>, RelayE
     let joined = shared.board.waiting.join(session, warm, now);
     let mut place = joined.map_err(|_| full.clone())?;
     match timeout(max_wait, place.turn()).await {
-        Ok(()) => Ok(Some(place)),
+        Ok(()) => Ok(place),
         Err(_) => Err(full),
     }
 }
 
-/// Lets one request of many write a prefix that none has written yet; the others wait until its
-/// answer begins, and then read it.
-pub(crate) async fn for_prefix(travel: &Travel<'_>, leg: &mut Leg) {
+/// Lets one request of many write a prefix that none has written yet: returns the wait of all
+/// others, which ends when its answer begins. They then read what it wrote.
+pub(crate) fn prefix(travel: &Travel<'_>, leg: &mut Leg) -> Option<Waiting> {
     let (errand, shared) = (travel.journey.errand(), &travel.worker.shared);
-    let Some(prefix) = errand
+    let prefix = errand
         .prefix
-        .filter(|_| errand.endpoint == Endpoint::Messages)
-    else {
-        return;
-    };
+        .filter(|_| errand.endpoint == Endpoint::Messages)?;
     let now = shared.clock.now();
     match shared.board.cold.enter(prefix, leg.receipt.home(), now) {
-        Entry::Go => {}
-        Entry::First(ticket) => leg.receipt.lead(ticket),
-        Entry::Wait(waiting) => {
-            let patience = waiting.deadline().since(now);
-            if let Ok(Turn::First(ticket)) = timeout(patience, waiting).await {
-                leg.receipt.lead(ticket);
-            }
+        Entry::Go => None,
+        Entry::First(ticket) => {
+            leg.receipt.lead(ticket);
+            None
         }
+        Entry::Wait(waiting) => Some(waiting),
+    }
+}
+
+/// Waits for the first request to be answered, or for its place if it failed.
+pub(crate) async fn for_prefix(travel: &Travel<'_>, leg: &mut Leg, waiting: Waiting) {
+    let patience = waiting.deadline().since(travel.worker.shared.clock.now());
+    if let Ok(Turn::First(ticket)) = timeout(patience, waiting).await {
+        leg.receipt.lead(ticket);
     }
 }
