@@ -112,7 +112,7 @@ pub(crate) struct Sum {
     pub(crate) dollars: Option<f64>,
     /// Percent of input that was read from a cache.
     pub(crate) read_share: f64,
-    /// The hottest key of the worst day beside the mean, by what limits count.
+    /// The hottest key of a day beside the day's mean, by what limits count; the mean of the days.
     pub(crate) hottest_counted: f64,
     /// The same, by all tokens.
     pub(crate) hottest_carried: f64,
@@ -131,7 +131,8 @@ impl Sum {
     pub(crate) fn of(days: &[Tally]) -> Self {
         let count = days.len().max(1) as f64;
         let sum = |of: fn(&Tally) -> u64| days.iter().map(of).sum::<u64>();
-        let worst = |of: fn(&Tally) -> f64| days.iter().map(of).fold(0.0, f64::max);
+        // Each day's hottest is another key: the mean of days is not the days' mean.
+        let mean = |of: fn(&Tally) -> f64| days.iter().map(of).sum::<f64>() / count;
         let dollars: Option<f64> = days.iter().map(|day| Some(day.dollars?.as_dollars())).sum();
         let moved: f64 = days.iter().map(|day| day.moved.as_dollars()).sum();
         let mut waits: Vec<Duration> = Vec::new();
@@ -147,8 +148,8 @@ impl Sum {
         Self {
             dollars: dollars.map(|it| it / count),
             read_share: 100.0 * sum(|day| day.read) as f64 / sum(|day| day.input).max(1) as f64,
-            hottest_counted: worst(|day| hottest(&day.counted)),
-            hottest_carried: worst(|day| hottest(&day.carried)),
+            hottest_counted: mean(|day| hottest(&day.counted)),
+            hottest_carried: mean(|day| hottest(&day.carried)),
             limited: sum(|day| day.limited),
             failed: sum(|day| day.failed),
             lost: sum(|day| day.lost),

@@ -90,7 +90,7 @@ pub struct Ask<'a> {
     pub home: Option<KeyId>,
     /// The key that served it last while its home could not, if that still holds a cache.
     pub guest: Option<KeyId>,
-    /// The hash of its session.
+    /// Where it is placed: the hash of its prefix, or of its session.
     pub place: Option<u64>,
     /// Keys that have refused it.
     pub without: &'a [KeyId],

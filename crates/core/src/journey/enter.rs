@@ -258,6 +258,8 @@ impl Journey {
             },
             home: home.or(guest).and_then(|home| home.key),
             guest: guest.and_then(|guest| guest.key),
+            // Sessions of one prefix share what is cached of it: they are placed alike, and spread
+            // where a key would carry too much.
             place: session.map(|session| self.errand.prefix.map_or(session.0, |prefix| prefix.0)),
             without: &without,
             anyway: false,

@@ -9,24 +9,41 @@ use crate::moment::Moment;
 use crate::secret::KeyId;
 
 /// Time in which what a key carried counts half. Sessions last for hours, and bring most of their
-/// tokens at their end.
-const HALF_LIFE: Duration = Duration::from_hours(1);
+/// tokens at their end: of 1, 2 and 3 hours this cost least on replayed days (docs/economics.md).
+const HALF_LIFE: Duration = Duration::from_hours(3);
 
 impl Inner {
-    /// Counts what a key carries: later tokens weigh more, so that earlier ones need not fade.
-    pub(super) fn warm_up(&mut self, id: KeyId, more: u64, less: u64, now: Moment) {
-        let mut age = now.since(self.epoch).as_secs_f64() / HALF_LIFE.as_secs_f64();
-        if age > 500.0 {
-            let scale = (-age).exp2();
-            for key in &mut self.keys {
-                key.heat *= scale;
-            }
-            self.heat *= scale;
-            self.epoch = now;
-            age = 0.0;
+    /// Returns what one unit counts now: later ones weigh more, so that earlier ones need not fade.
+    pub(super) fn unit(&mut self, now: Moment) -> f64 {
+        let age = now.since(self.epoch).as_secs_f64() / HALF_LIFE.as_secs_f64();
+        if age <= 500.0 {
+            return age.exp2();
         }
+        let scale = (-age).exp2();
+        for key in &mut self.keys {
+            key.heat *= scale;
+            key.placed *= scale;
+        }
+        self.heat *= scale;
+        self.placed *= scale;
+        self.epoch = now;
+        1.0
+    }
+
+    /// Counts a session that is placed on a key.
+    pub(super) fn settle_on(&mut self, place: usize, now: Moment) {
+        let unit = self.unit(now);
+        if let Some(key) = self.keys.get_mut(place) {
+            key.placed += unit;
+            self.placed += unit;
+        }
+    }
+
+    /// Counts what a key carries.
+    pub(super) fn warm_up(&mut self, id: KeyId, more: u64, less: u64, now: Moment) {
+        let unit = self.unit(now);
         #[expect(clippy::cast_precision_loss, reason = "tokens are far below 2^52")]
-        let change = (more as f64 - less as f64) * age.exp2();
+        let change = (more as f64 - less as f64) * unit;
         let Some(key) = self.key(id) else { return };
         let was = key.heat;
         key.heat = (was + change).max(0.0);
@@ -39,6 +56,9 @@ impl Inner {
         let need = &need(input, ask.output_tokens);
         self.turns = self.turns.wrapping_add(1);
         let turn = self.turns;
+        if ask.place.is_some() && ask.home.is_none() {
+            self.settle_on(place, now);
+        }
         let key = self.keys.get_mut(place)?;
         key.last_turn = turn;
         key.in_flight = key.in_flight.saturating_add(1);

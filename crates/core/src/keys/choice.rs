@@ -144,7 +144,9 @@ impl Inner {
         let fits = |place| cell.borrow_mut().fits_at(place, ask, now) == Some(now);
         let selection = cell.borrow().selection;
         if let (Selection::Placed, Some(session)) = (selection, ask.place) {
-            return tier.place(session, fits, |place| cell.borrow().is_overloaded(place));
+            return tier.place(session, fits, |place| {
+                cell.borrow_mut().is_overloaded(place, now)
+            });
         }
         tier.pick(selection, seed, fits, |place| {
             cell.borrow_mut().score(place, now)
@@ -165,13 +167,18 @@ impl Inner {
         )
     }
 
-    /// Tells whether a key carries more than its share, by the bound.
-    pub(super) fn is_overloaded(&self, place: usize) -> bool {
+    /// Tells whether a key carries more than its share, by the bound, or would house more sessions:
+    /// of those that have just come nobody knows yet what they will bring.
+    pub(super) fn is_overloaded(&mut self, place: usize, now: Moment) -> bool {
+        let unit = self.unit(now);
         let Some(key) = self.keys.get(place) else {
             return true;
         };
-        let share = self.heat * f64::from(key.spec.weight) / self.weight.max(1.0);
-        key.heat > BOUND * share
+        let part = f64::from(key.spec.weight) / self.weight.max(1.0);
+        // With the one that is to be placed.
+        let allowed = (BOUND * part * (self.placed / unit + 1.0)).ceil();
+        let crowded = key.placed / unit + 1.0 > allowed;
+        key.heat > BOUND * part * self.heat || crowded
     }
 
     pub(super) fn free_at(&mut self, ask: &Ask<'_>, now: Moment) -> Option<Moment> {

@@ -27,6 +27,8 @@ pub(super) struct Key {
     pub(super) workspace: Option<Arc<str>>,
     pub(super) in_flight: u64,
     pub(super) heat: f64,
+    /// Sessions that were placed here, as heat is counted.
+    pub(super) placed: f64,
     pub(super) last_turn: u64,
 }
 
@@ -43,6 +45,7 @@ impl Key {
             workspace: None,
             in_flight: 0,
             heat: 0.0,
+            placed: 0.0,
             last_turn: 0,
         }
     }

@@ -45,6 +45,8 @@ pub(super) struct Inner {
     pub(super) accounts: Vec<Account>,
     /// Sum of what all keys carried.
     pub(super) heat: f64,
+    /// Sessions that were placed on any key.
+    pub(super) placed: f64,
     pub(super) weight: f64,
     /// What heat is counted from.
     pub(super) epoch: Moment,
@@ -61,6 +63,7 @@ impl KeyPool {
             tiers: Vec::new(),
             accounts: Vec::new(),
             heat: 0.0,
+            placed: 0.0,
             weight: 0.0,
             epoch: Moment::START,
             turns: 0,
@@ -358,6 +361,7 @@ impl Inner {
         };
         self.tiers = priorities.into_iter().map(tier).collect();
         self.heat = self.keys.iter().map(|key| key.heat).sum();
+        self.placed = self.keys.iter().map(|key| key.placed).sum();
         self.weight = self.keys.iter().map(|key| f64::from(key.spec.weight)).sum();
     }
 }

@@ -554,3 +554,51 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn only_who_holds_the_cache_is_asked_for_the_rest_alone() {
+    let limits = KeyLimits {
+        itpm: Some(10_000),
+        ..KeyLimits::default()
+    };
+    let pool = KeyPool::new(limited(3, limits), Selection::RoundRobin);
+    let ids: Vec<KeyId> = pool.states(at(0)).iter().map(|state| state.id).collect();
+    let warm = Ask {
+        cached_tokens: 8_000,
+        home: Some(ids[0]),
+        guest: Some(ids[2]),
+        ..ask(9_000, 1)
+    };
+    let used = |place: usize| pool.states(at(0))[place].used.itpm.unwrap_or(0);
+    for expected in 1..=10 {
+        drop(pool.lease(&warm, at(0), 0).ok().unwrap());
+        assert_eq!(used(0), expected * 1_000);
+    }
+    assert_eq!(pool.home_at(&warm, at(0)), Some(at(61_000)));
+    drop(pool.lease(&warm, at(0), 0).ok().unwrap());
+    assert_eq!((used(1), used(2)), (0, 1_000), "its guest, before others");
+    let homeless = Ask {
+        guest: None,
+        ..warm
+    };
+    drop(pool.lease(&homeless, at(0), 0).ok().unwrap());
+    assert_eq!(used(1), 9_000, "another has to count it all");
+}
+
+#[test]
+fn sessions_of_one_prefix_share_keys_as_far_as_the_bound_allows() {
+    let pool = KeyPool::new(specs(4), Selection::Placed);
+    let place = Ask {
+        place: Some(7),
+        ..ask(0, 0)
+    };
+    let mut counts = std::collections::HashMap::<KeyId, u64>::new();
+    for _ in 0..40 {
+        *counts
+            .entry(pool.lease(&place, at(0), 0).ok().unwrap().id())
+            .or_default() += 1;
+    }
+    let mut counts: Vec<u64> = counts.into_values().collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [2, 12, 13, 13], "none above 1.25 of the mean");
+}
