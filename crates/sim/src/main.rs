@@ -54,7 +54,7 @@ struct Flags {
     /// Accept only this key (repeatable).
     #[arg(long, value_name = "KEY")]
     accept_key: Vec<String>,
-    /// Say where a key belongs (repeatable): KEY=ORGANISATION/WORKSPACE[:RPM,ITPM,OTPM]. Its
+    /// Say where a key belongs (repeatable): `KEY=ORGANISATION/WORKSPACE[:RPM,ITPM,OTPM]`. Its
     /// requests are billed by a model of the prompt cache and held to the limits.
     #[arg(long, value_name = "KEY=...", value_parser = account)]
     account: Vec<(String, Account)>,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use relay_sim::Script;
+use futures_util::StreamExt as _;
+use relay_sim::{Fault, Script};
 
 use crate::support::{Fleet, body, body_of};
 
@@ -64,23 +65,30 @@ async fn a_shuffled_deck_deals_everybody_once() {
 #[tokio::test]
 async fn the_least_loaded_is_the_one_with_fewest_tokens_under_way() {
     let fleet = fleet("strategy: least_loaded", nothing).await;
-    let slow = Script::text("x").delay_head(Duration::from_millis(500));
+    let endless = Script::text("x").fault(Fault::StallBeforeHead);
     for sim in &fleet.sims {
-        sim.set_default(slow.clone());
+        sim.set_default(endless.clone());
     }
     let long = body(true).replace("hi", &"word ".repeat(20_000));
-    // All at once: each goes where fewer tokens are, whatever the number of requests there.
-    let (one, other, third) = tokio::join!(
-        fleet.ask("", &long),
-        fleet.ask("", &long),
-        fleet.ask("", &long)
-    );
-    assert!(
-        [one, other, third]
-            .iter()
-            .all(|answer| answer.status == 200)
-    );
-    assert_eq!(fleet.turns(), [1, 1, 1]);
+    // Each comes while those before it are under way, and goes where fewest tokens are: the two
+    // short ones together are less than a long one.
+    let places = [&long, &long, &body(true), &body(true), &body(true)];
+    let mut under_way = futures_util::stream::FuturesUnordered::new();
+    for (before, body) in places.into_iter().enumerate() {
+        under_way.push(fleet.ask("", body));
+        let arrived = async {
+            while fleet.turns().iter().sum::<usize>() <= before {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::select! {
+            _ = under_way.next() => panic!("an answer that never begins has ended"),
+            () = arrived => {}
+        }
+    }
+    let mut turns = fleet.turns();
+    turns.sort_unstable();
+    assert_eq!(turns, [1, 1, 3]);
 }
 
 #[tokio::test]
