@@ -10,6 +10,7 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
 use crate::error::Unauthenticated;
+use crate::identity::Issued;
 use crate::secret::{Secret, SecretDigest};
 
 /// The header of API keys.
@@ -89,6 +90,8 @@ pub enum UpstreamCredential {
     Client(OwnCredential),
     /// A key of the relay's.
     Relay(Secret),
+    /// What was issued to the relay for a time.
+    Issued(Arc<Issued>),
 }
 
 /// Decides whether a request is let in.

@@ -33,7 +33,7 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 pub fn for_upstream(mut from: HeaderMap, credential: &UpstreamCredential) -> HeaderMap {
     let own = match credential {
         UpstreamCredential::Client(own) => *own,
-        UpstreamCredential::Relay(_) => OwnCredential::default(),
+        UpstreamCredential::Relay(_) | UpstreamCredential::Issued(_) => OwnCredential::default(),
     };
     let listed = listed(&from);
     let stays = |name: &HeaderName| {

@@ -60,7 +60,9 @@ impl Provider for Compatible {
             path_and_query,
             headers,
             body,
+            body_sha256: None,
             thinking_removed,
+            removed: Vec::new(),
         })
     }
 }
@@ -131,7 +133,7 @@ mod tests {
     fn named(model: &ModelName) -> Changes<'_> {
         Changes {
             model: Some(model),
-            strips_thinking: false,
+            ..Changes::default()
         }
     }
 

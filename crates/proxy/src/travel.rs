@@ -177,6 +177,7 @@ impl<'a> Travel<'a> {
         let changes = Changes {
             model: Some(&leg.model),
             strips_thinking: leg.strips_thinking,
+            without: &[],
         };
         let mut encoded = target.provider.encode(inbound, &leg.credential, &changes)?;
         leg.thinking_removed = encoded.thinking_removed;

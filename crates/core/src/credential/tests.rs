@@ -124,6 +124,7 @@ fn every_combination_of_policy_header_and_upstream() {
                         let got = match got {
                             Err(_) => Expected::Refused,
                             Ok(UpstreamCredential::Relay(_)) => Expected::Relay,
+                            Ok(UpstreamCredential::Issued(_)) => panic!("nothing was issued"),
                             Ok(UpstreamCredential::Client(own)) => Expected::Own {
                                 api_key: own.api_key,
                                 authorization: own.authorization,
