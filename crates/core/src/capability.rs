@@ -14,7 +14,7 @@ impl Capability {
     /// Takes a name as upstreams write it; `None` if it cannot be one.
     pub fn new(name: &str) -> Option<Self> {
         let fits = !name.is_empty() && name.len() <= Self::MAX_BYTES;
-        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.[]".contains(&byte);
         (fits && name.bytes().all(is_name)).then(|| Self(name.into()))
     }
 

@@ -4,5 +4,7 @@
 //! reads a clock, or parses a body into a tree: a body is edited by splicing bytes, or not at all.
 
 pub mod compatible;
+pub mod fields;
 pub mod splice;
 pub mod thinking;
+pub mod trim;
