@@ -4,7 +4,9 @@
 //! reads a clock, or parses a body into a tree: a body is edited by splicing bytes, or not at all.
 
 pub mod compatible;
+pub mod errors;
 pub mod fields;
+pub mod lacks;
 pub mod splice;
 pub mod thinking;
 pub mod trim;
