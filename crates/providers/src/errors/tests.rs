@@ -171,6 +171,10 @@ fn codes_in_bodies() {
         );
         check(Vendor::Minimax, &[(400, "", body, to, kind)]);
     }
+}
+
+#[test]
+fn plain_servers_and_gateways() {
     let body = |text: &str| text.to_owned();
     check(
         Vendor::Azure,
