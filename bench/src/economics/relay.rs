@@ -8,6 +8,7 @@ use anyhow::Result;
 use relay_core::{
     board::Board,
     breaker::BreakerOptions,
+    credential::UpstreamCredential,
     credential::{Admission, AuthPolicy, OwnCredential, UpstreamCredential},
     error::RelayError,
     keys::{KeyLimits, KeyPool, KeySpec, Selection},
@@ -79,7 +80,7 @@ impl Relay {
             KeySpec {
                 id: secret.id(),
                 name: format!("key-{number}").into(),
-                secret,
+                credential: UpstreamCredential::Relay(secret),
                 weight: 1,
                 priority: 0,
                 limits: KeyLimits::default(),

@@ -12,7 +12,7 @@ use relay_config::{
 };
 use relay_core::board::Board;
 use relay_core::breaker::BreakerOptions;
-use relay_core::credential::{self, AuthPolicy, Client};
+use relay_core::credential::{self, AuthPolicy, Client, UpstreamCredential};
 use relay_core::keys::{KeyLimits, KeyPool, KeySpec, Selection};
 use relay_core::models::{ModelMap, Pattern};
 use relay_core::provider::Provider;
@@ -152,7 +152,7 @@ fn keys(provider: &ProviderPlan, routing: &RoutingPlan) -> Arc<KeyPool> {
     let spec = |key: &KeyPlan| KeySpec {
         id: key.secret.id(),
         name: key.name.as_str().into(),
-        secret: key.secret.clone(),
+        credential: UpstreamCredential::Relay(key.secret.clone()),
         weight: key.weight,
         priority: key.priority,
         limits: KeyLimits {

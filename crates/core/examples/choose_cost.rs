@@ -52,7 +52,7 @@ fn specs(count: usize) -> Vec<KeySpec> {
         KeySpec {
             id: secret.id(),
             name: format!("key-{number}").into(),
-            secret,
+            credential: UpstreamCredential::Relay(secret),
             weight: 1,
             priority: 0,
             limits,

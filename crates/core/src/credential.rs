@@ -10,7 +10,7 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
 use crate::error::Unauthenticated;
-use crate::identity::Issued;
+use crate::identity::{Identity, Issued};
 use crate::secret::{Secret, SecretDigest};
 
 /// The header of API keys.
@@ -90,8 +90,12 @@ pub enum UpstreamCredential {
     Client(OwnCredential),
     /// A key of the relay's.
     Relay(Secret),
+    /// An identity of the relay's, which something has yet to be issued to.
+    Identity(Arc<dyn Identity>),
     /// What was issued to the relay for a time.
     Issued(Arc<Issued>),
+    /// Nothing: the upstream asks for no credential.
+    Nothing,
 }
 
 /// Decides whether a request is let in.
@@ -154,13 +158,13 @@ pub fn admit(policy: &AuthPolicy, headers: &HeaderMap) -> Result<Admission, Unau
 pub fn for_upstream(
     admission: &Admission,
     accepts_client_credential: bool,
-    relay_key: Option<&Secret>,
+    relay_key: Option<&UpstreamCredential>,
 ) -> Result<UpstreamCredential, Unauthenticated> {
     if admission.own.any() && accepts_client_credential {
         return Ok(UpstreamCredential::Client(admission.own));
     }
     match relay_key {
-        Some(key) if admission.may_use_relay_keys => Ok(UpstreamCredential::Relay(key.clone())),
+        Some(key) if admission.may_use_relay_keys => Ok(key.clone()),
         _ => Err(Unauthenticated::NothingToSend),
     }
 }

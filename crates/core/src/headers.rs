@@ -33,7 +33,10 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 pub fn for_upstream(mut from: HeaderMap, credential: &UpstreamCredential) -> HeaderMap {
     let own = match credential {
         UpstreamCredential::Client(own) => *own,
-        UpstreamCredential::Relay(_) | UpstreamCredential::Issued(_) => OwnCredential::default(),
+        UpstreamCredential::Relay(_)
+        | UpstreamCredential::Identity(_)
+        | UpstreamCredential::Issued(_)
+        | UpstreamCredential::Nothing => OwnCredential::default(),
     };
     let listed = listed(&from);
     let stays = |name: &HeaderName| {

@@ -20,8 +20,9 @@ mod window;
 
 use std::sync::Arc;
 
+use crate::credential::UpstreamCredential;
 use crate::moment::Moment;
-use crate::secret::{KeyId, Secret};
+use crate::secret::KeyId;
 
 pub use class::ModelClass;
 pub use lease::Lease;
@@ -35,8 +36,8 @@ pub struct KeySpec {
     pub id: KeyId,
     /// Its name in the file.
     pub name: Arc<str>,
-    /// The key.
-    pub secret: Secret,
+    /// What it stands for: a key, an identity, or nothing where no credential is asked for.
+    pub credential: UpstreamCredential,
     /// Its share of requests, at least 1.
     pub weight: u32,
     /// Lower ones serve only when no higher one can.

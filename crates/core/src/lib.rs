@@ -18,6 +18,7 @@ pub mod headers;
 pub mod identity;
 pub mod journey;
 pub mod keys;
+pub mod lacking;
 pub mod latency;
 pub mod models;
 pub mod moment;

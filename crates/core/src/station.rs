@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use crate::breaker::{Breaker, BreakerOptions, Health, Permit, Verdict};
 use crate::chance::hash;
 use crate::keys::KeyPool;
+use crate::lacking::Lacking;
 use crate::latency::Latencies;
 use crate::moment::Moment;
 
@@ -25,6 +26,8 @@ pub struct Station {
     pub breaker: Arc<Breaker>,
     /// The relay's keys for it.
     pub keys: Arc<KeyPool>,
+    /// What it has refused to take.
+    pub lacking: Lacking,
     /// Its times to first event.
     pub latencies: Latencies,
     in_flight_tokens: Arc<AtomicU64>,
@@ -65,6 +68,7 @@ impl Station {
         Arc::new(Self {
             breaker: Breaker::new(options),
             keys,
+            lacking: Lacking::default(),
             latencies: Latencies::default(),
             in_flight_tokens: Arc::default(),
             options: Mutex::new(options),

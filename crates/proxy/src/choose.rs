@@ -48,11 +48,10 @@ pub(crate) fn choose<'a>(
             continue;
         };
         let first = target.station.keys.first();
-        let (secret, name) =
-            first.map_or((None, None), |(secret, name)| (Some(secret), Some(name)));
+        let (key, name) = first.map_or((None, None), |(key, name)| (Some(key), Some(name)));
         let own = target.accepts_client_credential;
-        if let Ok(credential) = for_upstream(admission, own, secret.as_ref()) {
-            let is_relays = matches!(credential, UpstreamCredential::Relay(_));
+        if let Ok(credential) = for_upstream(admission, own, key.as_ref()) {
+            let is_relays = !matches!(credential, UpstreamCredential::Client(_));
             return Ok(Candidate {
                 target,
                 place,

@@ -54,8 +54,7 @@ pub(crate) async fn probe(worker: Arc<Worker>, probing: Probing) {
 async fn ask(worker: &Worker, target: &Target, pool: &Arc<Pool>, patience: Duration) {
     let clock = &worker.shared.clock;
     let station = &target.station;
-    for (id, secret) in station.keys.parked(clock.now()) {
-        let credential = UpstreamCredential::Relay(secret);
+    for (id, credential) in station.keys.parked(clock.now()) {
         let status = question(target, pool, &credential, patience).await;
         debug!(target_id = %target.id, key_id = %id, ?status, "asked with a key that was left alone");
         if status.is_some_and(|status| status.is_success()) {
@@ -70,7 +69,7 @@ async fn ask(worker: &Worker, target: &Target, pool: &Arc<Pool>, patience: Durat
         return;
     }
     let credential = match station.keys.first() {
-        Some((secret, _)) => UpstreamCredential::Relay(secret),
+        Some((credential, _)) => credential,
         None => UpstreamCredential::Client(OwnCredential::default()),
     };
     let status = question(target, pool, &credential, patience).await;

@@ -117,14 +117,18 @@ fn every_combination_of_policy_header_and_upstream() {
                 for bearer in SENT {
                     for upstream in [(false, false), (false, true), (true, false), (true, true)] {
                         let policy = policy(header, allow_subscription);
-                        let key = Secret::new("sk-upstream");
+                        let key = UpstreamCredential::Relay(Secret::new("sk-upstream"));
                         let got = admit(&policy, &headers(api_key, bearer)).and_then(|admission| {
                             for_upstream(&admission, upstream.0, upstream.1.then_some(&key))
                         });
                         let got = match got {
                             Err(_) => Expected::Refused,
                             Ok(UpstreamCredential::Relay(_)) => Expected::Relay,
-                            Ok(UpstreamCredential::Issued(_)) => panic!("nothing was issued"),
+                            Ok(
+                                UpstreamCredential::Issued(_)
+                                | UpstreamCredential::Identity(_)
+                                | UpstreamCredential::Nothing,
+                            ) => panic!("there is nothing but a key"),
                             Ok(UpstreamCredential::Client(own)) => Expected::Own {
                                 api_key: own.api_key,
                                 authorization: own.authorization,

@@ -103,10 +103,7 @@ impl Journey {
             Credential::Own => (UpstreamCredential::Client(self.errand.admission.own), None),
             Credential::Relay => {
                 let lease = self.lease((place, target, model), (now, seed), anyway)?;
-                (
-                    UpstreamCredential::Relay(lease.secret().clone()),
-                    Some(lease),
-                )
+                (lease.credential().clone(), Some(lease))
             }
         };
         let home = Home {

@@ -7,8 +7,9 @@ use http::HeaderMap;
 
 use super::ModelClass;
 use super::pool::{Booking, KeyPool};
+use crate::credential::UpstreamCredential;
 use crate::moment::Moment;
-use crate::secret::{KeyId, Secret};
+use crate::secret::KeyId;
 use crate::usage::Usage;
 
 /// A key for one request. Dropped, it is settled by what was seen: the client left.
@@ -16,7 +17,7 @@ use crate::usage::Usage;
 pub struct Lease {
     pool: Arc<KeyPool>,
     name: Arc<str>,
-    secret: Secret,
+    credential: UpstreamCredential,
     booking: Booking,
     /// Output that was seen.
     produced: u64,
@@ -26,13 +27,13 @@ pub struct Lease {
 impl Lease {
     pub(super) fn new(
         pool: Arc<KeyPool>,
-        (name, secret): (Arc<str>, Secret),
+        (name, credential): (Arc<str>, UpstreamCredential),
         booking: Booking,
     ) -> Self {
         Self {
             pool,
             name,
-            secret,
+            credential,
             booking,
             produced: 0,
             ended: false,
@@ -49,9 +50,9 @@ impl Lease {
         Arc::clone(&self.name)
     }
 
-    /// Returns the key.
-    pub const fn secret(&self) -> &Secret {
-        &self.secret
+    /// Returns with what the upstream is asked.
+    pub const fn credential(&self) -> &UpstreamCredential {
+        &self.credential
     }
 
     /// Returns the class of the model that it is for.

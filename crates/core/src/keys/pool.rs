@@ -12,9 +12,10 @@ use super::lease::Lease;
 use super::ledger::Need;
 use super::select::Tier;
 use super::{Ask, Denied, KeyLimits, KeySpec, KeyState, ModelClass, Parked, Selection};
+use crate::credential::UpstreamCredential;
 use crate::moment::Moment;
 use crate::record::KeyName;
-use crate::secret::{KeyId, Secret};
+use crate::secret::KeyId;
 
 /// The keys of one target.
 #[expect(missing_debug_implementations, reason = "it holds secrets")]
@@ -112,11 +113,11 @@ impl KeyPool {
         let booking = inner.book(place, ask, now);
         let key = booking.and_then(|booking| {
             let spec = &inner.keys.get(place)?.spec;
-            Some((booking, Arc::clone(&spec.name), spec.secret.clone()))
+            Some((booking, Arc::clone(&spec.name), spec.credential.clone()))
         });
         drop(inner);
-        let (booking, name, secret) = key.ok_or(Denied::Empty)?;
-        Ok(Lease::new(Arc::clone(self), (name, secret), booking))
+        let (booking, name, credential) = key.ok_or(Denied::Empty)?;
+        Ok(Lease::new(Arc::clone(self), (name, credential), booking))
     }
 
     /// Returns when it pays to ask: `now` if a key has room, `None` if none ever has for this ask.
@@ -168,16 +169,16 @@ impl KeyPool {
     }
 
     /// Returns keys that are left alone by themselves, not by a limit.
-    pub fn parked(&self, now: Moment) -> Vec<(KeyId, Secret)> {
+    pub fn parked(&self, now: Moment) -> Vec<(KeyId, UpstreamCredential)> {
         let inner = self.0.lock();
         let parked = inner.keys.iter().filter(|key| key.parked_until > now);
         parked
-            .map(|key| (key.spec.id, key.spec.secret.clone()))
+            .map(|key| (key.spec.id, key.spec.credential.clone()))
             .collect()
     }
 
     /// Returns the first key: of the highest priority, in the order of the config file.
-    pub fn first(&self) -> Option<(Secret, KeyName)> {
+    pub fn first(&self) -> Option<(UpstreamCredential, KeyName)> {
         let inner = self.0.lock();
         let place = *inner.tiers.first()?.members.first()?;
         let spec = &inner.keys.get(place)?.spec;
@@ -185,7 +186,7 @@ impl KeyPool {
             id: spec.id,
             name: Arc::clone(&spec.name),
         };
-        Some((spec.secret.clone(), name))
+        Some((spec.credential.clone(), name))
     }
 
     /// Returns how many keys there are.

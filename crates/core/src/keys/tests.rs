@@ -8,6 +8,8 @@ use proptest::prelude::{Just, any, prop, prop_assert, prop_assert_eq, prop_oneof
 use proptest::strategy::Strategy as _;
 
 use super::*;
+use crate::credential::UpstreamCredential;
+use crate::secret::Secret;
 use crate::usage::Usage;
 
 const UNIX: Duration = Duration::from_hours(498_720);
@@ -21,7 +23,7 @@ fn spec(name: &str) -> KeySpec {
     KeySpec {
         id: secret.id(),
         name: name.into(),
-        secret,
+        credential: UpstreamCredential::Relay(secret),
         weight: 1,
         priority: 0,
         limits: KeyLimits::default(),
