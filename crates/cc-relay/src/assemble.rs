@@ -20,7 +20,7 @@ use relay_core::request::{ModelName, Timeouts};
 use relay_core::snapshot::{Limits, Routing, Snapshot, Target, TargetId, Triggers};
 use relay_core::station::Station;
 use relay_core::strategy::{Kind, ModelRule};
-use relay_providers::compatible::{Compatible, KeyHeader};
+use relay_providers::compatible::{Compatible, ROWS};
 use relay_proxy::{
     self as proxy, Connector, ConnectorOptions, ExhibitOptions, Probing, ProxyChoice,
 };
@@ -251,10 +251,7 @@ fn strategy(plan: StrategyPlan) -> Kind {
 
 fn dialect(provider: &ProviderPlan, base: &Uri) -> Box<dyn Provider> {
     match provider.kind {
-        ProviderKind::Anthropic => Box::new(Compatible {
-            path_prefix: base.path().trim_end_matches('/').into(),
-            key_header: KeyHeader::ApiKey,
-        }),
+        ProviderKind::Anthropic => Box::new(Compatible::of(&ROWS[0], base.path())),
     }
 }
 

@@ -1,48 +1,103 @@
-//! Upstreams that speak Anthropic's Messages API as it is.
+//! Upstreams that speak Anthropic's Messages API, as rows of one table.
 //!
 //! In: an inbound request. Out: the same path, headers and bytes, with the decided credential and,
-//! where routing says so, the model's name replaced and another vendor's thinking taken out.
+//! where routing says so, the model's name replaced and another vendor's thinking taken out; and
+//! without what the upstream cannot take.
 
-use http::header::{AUTHORIZATION, HeaderValue};
+mod rows;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use relay_core::capability::Capability;
 use relay_core::credential::{UpstreamCredential, X_API_KEY};
 use relay_core::error::RelayError;
 use relay_core::headers;
-use relay_core::provider::{Changes, Encoded, Provider};
-use relay_core::request::Inbound;
+use relay_core::identity::IssuedForm;
+use relay_core::provider::{Changes, Encoded, Provider, Translation};
+use relay_core::refusal::Refusal;
+use relay_core::request::{Endpoint, Inbound};
 use relay_core::secret::Secret;
 
+pub use rows::{KeyHeader, ModelsRoute, ModelsShape, ROWS, Row, Version, row};
+
+use crate::errors::Vendor;
+use crate::fields::in_order;
+use crate::lacks::lacks;
 use crate::splice::{Edit, splice};
 use crate::thinking::strip_thinking;
+use crate::trim::{Trimmed, set_betas, trim};
 
-/// How an upstream wants the relay's key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyHeader {
-    /// `x-api-key: KEY`.
-    ApiKey,
-    /// `authorization: Bearer KEY`.
-    Bearer,
-}
+/// The version of the API.
+pub(crate) const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 
 /// An upstream that speaks the Messages API.
 #[derive(Debug, Clone)]
 pub struct Compatible {
+    /// What is known of its kind.
+    pub row: &'static Row,
     /// What stands before `/v1/…` in its URL's path: empty, or `/gateway/anthropic`.
     pub path_prefix: Box<str>,
     /// Where its key goes.
     pub key_header: KeyHeader,
+    /// Which version of the API it is asked in.
+    pub version: Version,
+    /// Whether it counts tokens.
+    pub counts_tokens: bool,
+    /// Further headers, the same for every request.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-impl Provider for Compatible {
-    fn encode(
+impl Compatible {
+    /// An upstream as its row says, behind this path.
+    pub fn of(row: &'static Row, path_prefix: &str) -> Self {
+        Self {
+            row,
+            path_prefix: path_prefix.trim_end_matches('/').into(),
+            key_header: row.key_header,
+            version: row.version,
+            counts_tokens: row.counts_tokens,
+            headers: Vec::new(),
+        }
+    }
+
+    /// Whether it is Anthropic's own API, or says that it is in every respect.
+    const fn is_anthropic(&self) -> bool {
+        matches!(self.row.vendor, Vendor::Anthropic)
+    }
+
+    fn path(&self, request: &Inbound) -> Box<str> {
+        let (path, prefix) = match (request.endpoint, self.row.models) {
+            (Endpoint::Models, Some(models)) => {
+                let asked = request.path_and_query.strip_prefix("/v1/models");
+                let path = format!("{}{}", models.path, asked.unwrap_or_default());
+                let prefix = if models.at_root {
+                    ""
+                } else {
+                    &*self.path_prefix
+                };
+                (path.into(), prefix)
+            }
+            _ => (request.path_and_query.clone(), &*self.path_prefix),
+        };
+        if prefix.is_empty() {
+            return path;
+        }
+        // Who writes the version into the base URL means the same.
+        let prefix = prefix
+            .strip_suffix("/v1")
+            .filter(|_| path.starts_with("/v1/"));
+        let prefix = prefix.unwrap_or(&self.path_prefix);
+        format!("{prefix}{path}").into()
+    }
+
+    fn set_headers(
         &self,
-        request: Inbound,
+        headers: &mut HeaderMap,
         credential: &UpstreamCredential,
-        changes: &Changes<'_>,
-    ) -> Result<Encoded, RelayError> {
-        let (edits, thinking_removed) = edits(&request, changes);
-        let body = splice(&request.body, &edits)
-            .map_err(|_| RelayError::Internal("an edit's place in the body is wrong"))?;
-        let mut headers = headers::for_upstream(request.head.headers, credential);
+    ) -> Result<(), RelayError> {
         if let UpstreamCredential::Relay(key) = credential {
             let (name, value) = match self.key_header {
                 KeyHeader::ApiKey => (X_API_KEY, header_value(key, "")?),
@@ -50,11 +105,31 @@ impl Provider for Compatible {
             };
             headers.insert(name, value);
         }
-        let path_and_query = if self.path_prefix.is_empty() {
-            request.path_and_query
-        } else {
-            format!("{}{}", self.path_prefix, request.path_and_query).into()
-        };
+        if let Version::Is(version) = self.version {
+            headers.insert(ANTHROPIC_VERSION, HeaderValue::from_static(version));
+        }
+        for (name, value) in &self.headers {
+            headers.insert(name, value.clone());
+        }
+        Ok(())
+    }
+}
+
+impl Provider for Compatible {
+    fn encode(
+        &self,
+        mut request: Inbound,
+        credential: &UpstreamCredential,
+        changes: &Changes<'_>,
+    ) -> Result<Encoded, RelayError> {
+        let trimmed = self.trim(&mut request, changes);
+        let (edits, thinking_removed) = edits(&request, changes, self.row.model_prefix);
+        let edits = in_order([edits, trimmed.edits].concat());
+        let body = splice(&request.body, &edits)
+            .map_err(|_| RelayError::Internal("an edit's place in the body is wrong"))?;
+        let path_and_query = self.path(&request);
+        let mut headers = headers::for_upstream(request.head.headers, credential);
+        self.set_headers(&mut headers, credential)?;
         Ok(Encoded {
             method: request.head.method,
             path_and_query,
@@ -62,13 +137,83 @@ impl Provider for Compatible {
             body,
             body_sha256: None,
             thinking_removed,
-            removed: Vec::new(),
+            removed: trimmed.removed,
         })
+    }
+
+    fn sign(
+        &self,
+        encoded: &mut Encoded,
+        credential: &UpstreamCredential,
+        _unix: Duration,
+    ) -> Result<(), RelayError> {
+        set_bearer(&mut encoded.headers, credential)
+    }
+
+    fn translate(&self, refusal: &Refusal<'_>) -> Option<Translation> {
+        self.row.vendor.translate(refusal)
+    }
+
+    fn lacks(&self, refusal: &Refusal<'_>) -> Option<Capability> {
+        (!self.is_anthropic()).then(|| lacks(refusal)).flatten()
+    }
+
+    fn has(&self, endpoint: Endpoint) -> bool {
+        match endpoint {
+            Endpoint::Messages => true,
+            Endpoint::CountTokens => self.counts_tokens,
+            Endpoint::Models => self.row.models.is_some(),
+            Endpoint::Passthrough => self.is_anthropic(),
+        }
+    }
+
+    fn probe(&self) -> Option<&str> {
+        self.row.models.map(|_| "/v1/models?limit=1")
     }
 }
 
-/// Returns the edits of the body in order, and how many blocks of thinking they take out.
-fn edits(request: &Inbound, changes: &Changes<'_>) -> (Vec<Edit>, usize) {
+impl Compatible {
+    /// Takes out what it cannot take. Nothing is looked at for who takes everything.
+    fn trim(&self, request: &mut Inbound, changes: &Changes<'_>) -> Trimmed {
+        if self.row.takes.is_all() && changes.without.is_empty() {
+            return Trimmed::default();
+        }
+        let headers = &mut request.head.headers;
+        let trimmed = trim(&self.row.takes, &request.body, headers, changes.without);
+        set_betas(headers, &trimmed.betas);
+        trimmed
+    }
+}
+
+/// Puts an issued token into `authorization`.
+///
+/// # Errors
+/// [`RelayError::Internal`] if no header can carry it.
+pub fn set_bearer(
+    headers: &mut HeaderMap,
+    credential: &UpstreamCredential,
+) -> Result<(), RelayError> {
+    let UpstreamCredential::Issued(issued) = credential else {
+        return Ok(());
+    };
+    if let IssuedForm::Bearer {
+        token,
+        quota_project,
+    } = &issued.form
+    {
+        headers.insert(AUTHORIZATION, header_value(token, "Bearer ")?);
+        if let Some(project) = quota_project
+            && let Ok(project) = HeaderValue::from_str(project)
+        {
+            headers.insert(HeaderName::from_static("x-goog-user-project"), project);
+        }
+    }
+    Ok(())
+}
+
+/// Returns the edits of the body in order, and how many blocks of thinking they take out. `prefix`
+/// stands before the names of the upstream's models.
+pub(crate) fn edits(request: &Inbound, changes: &Changes<'_>, prefix: &str) -> (Vec<Edit>, usize) {
     let facts = &request.facts;
     let mut edits = Vec::new();
     let mut removed = 0;
@@ -79,9 +224,10 @@ fn edits(request: &Inbound, changes: &Changes<'_>) -> (Vec<Edit>, usize) {
         edits = stripped;
         removed = count;
     }
+    let sent = changes.model.map(|name| sent_name(name.as_str(), prefix));
     if let Some(field) = &facts.model
-        && let Some(name) = changes.model.filter(|name| **name != field.name)
-        && let Ok(with) = serde_json::to_vec(name.as_str())
+        && let Some(name) = sent.filter(|name| *name != field.name.as_str())
+        && let Ok(with) = serde_json::to_vec(&*name)
     {
         edits.push(Edit {
             range: field.span.clone(),
@@ -92,7 +238,15 @@ fn edits(request: &Inbound, changes: &Changes<'_>) -> (Vec<Edit>, usize) {
     (edits, removed)
 }
 
-fn header_value(key: &Secret, scheme: &str) -> Result<HeaderValue, RelayError> {
+/// Puts the prefix of an upstream's models before a name that lacks it.
+fn sent_name<'a>(name: &'a str, prefix: &str) -> Cow<'a, str> {
+    if name.starts_with(prefix) {
+        return Cow::Borrowed(name);
+    }
+    Cow::Owned(format!("{prefix}{name}"))
+}
+
+pub(crate) fn header_value(key: &Secret, scheme: &str) -> Result<HeaderValue, RelayError> {
     let text = format!("{scheme}{}", key.expose());
     let mut value = HeaderValue::try_from(text)
         .map_err(|_| RelayError::Internal("a key has characters that no header can carry"))?;
@@ -125,8 +279,8 @@ mod tests {
 
     fn upstream(prefix: &str, key_header: KeyHeader) -> Compatible {
         Compatible {
-            path_prefix: prefix.into(),
             key_header,
+            ..Compatible::of(row("anthropic").unwrap(), prefix)
         }
     }
 

@@ -3,10 +3,12 @@
 //! In: an inbound request. Out: the same request as an upstream wants it. Nothing here does I/O,
 //! reads a clock, or parses a body into a tree: a body is edited by splicing bytes, or not at all.
 
+pub mod betas;
 pub mod compatible;
 pub mod errors;
 pub mod fields;
 pub mod lacks;
+pub mod roles;
 pub mod splice;
 pub mod thinking;
 pub mod trim;

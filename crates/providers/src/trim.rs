@@ -9,7 +9,9 @@ use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 use relay_core::capability::Capability;
 
-use crate::fields::{cut, has};
+use crate::fields::{cut, has, in_order};
+use crate::lacks::SYSTEM_MESSAGES;
+use crate::roles::system_as_user;
 use crate::splice::Edit;
 
 /// Names the features of the API that a request uses beyond the plain one.
@@ -34,6 +36,8 @@ pub enum Betas {
     All,
     /// These, under its own names for them; it refuses the others.
     Only(&'static [(&'static str, &'static str)]),
+    /// All but these.
+    Except(&'static [&'static str]),
 }
 
 impl Takes {
@@ -42,6 +46,11 @@ impl Takes {
         betas: Betas::All,
         refuses: &[],
     };
+
+    /// Tells whether nothing is ever taken out.
+    pub const fn is_all(&self) -> bool {
+        matches!(self.betas, Betas::All) && self.refuses.is_empty()
+    }
 }
 
 /// What is left of a request.
@@ -142,6 +151,7 @@ pub fn trim(takes: &Takes, body: &Bytes, headers: &HeaderMap, without: &[Capabil
     for name in betas(headers) {
         let known = match takes.betas {
             Betas::All => Some(name),
+            Betas::Except(names) => (!names.contains(&name)).then_some(name),
             Betas::Only(names) => names.iter().find(|(it, _)| *it == name).map(|(_, to)| *to),
         };
         let is_refused = all
@@ -170,11 +180,19 @@ pub fn trim(takes: &Takes, body: &Bytes, headers: &HeaderMap, without: &[Capabil
             paths.push(path);
         }
     }
-    for path in takes.refuses {
+    for path in takes.refuses.iter().flat_map(|name| paths_of(name)) {
         note(&mut trimmed.removed, body, path);
         paths.push(path);
     }
     trimmed.edits = cut(body, &paths);
+    if paths.contains(&SYSTEM_MESSAGES) {
+        let roles = system_as_user(body);
+        if !roles.is_empty() {
+            trimmed.removed.extend(Capability::new(SYSTEM_MESSAGES));
+        }
+        trimmed.edits.extend(roles);
+        trimmed.edits = in_order(trimmed.edits);
+    }
     trimmed
 }
 

@@ -50,11 +50,12 @@ async fn turns_are_spread_as_the_selection_says() {
         ("round_robin", [20..=20, 20..=20, 20..=20]),
         ("least_loaded", [20..=20, 20..=20, 20..=20]),
         ("weighted", [39..=41, 9..=11, 9..=11]),
-        ("random", [28..=50, 3..=20, 3..=20]),
+        // Chance, unseeded: further from 20 than this is one run in two hundred thousand.
+        ("random", [4..=36, 4..=36, 4..=36]),
     ];
     for (selection, expected) in table {
         let weights = THREE.replacen("name: a", "name: a, weight: 4", 1);
-        let weighs = matches!(selection, "weighted" | "random");
+        let weighs = selection == "weighted";
         let list = if weighs { &weights } else { THREE };
         let fleet = keys(
             "affinity: {enabled: false}",

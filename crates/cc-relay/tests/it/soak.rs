@@ -263,7 +263,7 @@ fn rotate_keys(server: &Server, round: u64) {
         KeySpec {
             id: secret.id(),
             name: name.into(),
-            secret,
+            credential: relay_core::credential::UpstreamCredential::Relay(secret),
             weight: 1,
             priority: 0,
             limits: KeyLimits {
