@@ -40,9 +40,22 @@ pub fn has(body: &[u8], path: &str) -> bool {
     !cut(body, &[path]).is_empty()
 }
 
-/// Puts edits of different origin in order; one inside another goes.
+/// Returns the edit that puts a member first in a body that has other members. `value` is JSON.
+pub fn put(body: &[u8], name: &str, value: &str) -> Option<Edit> {
+    let open = body.iter().position(|byte| *byte == b'{')?.checked_add(1)?;
+    Some(Edit {
+        range: open..open,
+        with: format!("\"{name}\":{value},").into_bytes(),
+    })
+}
+
+/// Puts edits of different origin in order: what is put in stands before what is cut at the same
+/// place, and one inside another goes.
 pub fn in_order(mut edits: Vec<Edit>) -> Vec<Edit> {
-    edits.sort_by_key(|edit| (edit.range.start, std::cmp::Reverse(edit.range.end)));
+    edits.sort_by_key(|edit| {
+        let cuts = !edit.range.is_empty();
+        (edit.range.start, cuts, std::cmp::Reverse(edit.range.end))
+    });
     let mut end = 0;
     edits.retain(|edit| {
         let is_inside = edit.range.end <= end && edit.range.start < end;
@@ -255,6 +268,15 @@ mod tests {
         };
         let ordered = in_order(vec![edit(5..6), edit(4..9), edit(1..2), edit(9..9)]);
         assert_eq!(ordered, [edit(1..2), edit(4..9), edit(9..9)]);
+    }
+
+    #[test]
+    fn a_member_comes_first_whatever_goes() {
+        let body = Bytes::from_static(br#" { "model":"m", "x":1}"#);
+        let mut edits = cut(&body, &["model"]);
+        edits.extend(put(&body, "v", "\"2\""));
+        let said = splice(&body, &in_order(edits)).unwrap();
+        assert_eq!(&said[..], br#" {"v":"2", "x":1}"#);
     }
 
     fn value(depth: u32) -> impl Strategy<Value = Value> {

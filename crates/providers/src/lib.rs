@@ -12,3 +12,4 @@ pub mod roles;
 pub mod splice;
 pub mod thinking;
 pub mod trim;
+pub mod vertex;
