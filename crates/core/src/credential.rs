@@ -98,6 +98,19 @@ pub enum UpstreamCredential {
     Nothing,
 }
 
+impl UpstreamCredential {
+    /// Returns what can be sent: what an identity was issued, or the credential itself. `None` while
+    /// an identity has nothing.
+    pub fn in_force(&self) -> Option<Self> {
+        match self {
+            Self::Identity(identity) => identity.current().map(Self::Issued),
+            Self::Client(_) | Self::Relay(_) | Self::Issued(_) | Self::Nothing => {
+                Some(self.clone())
+            }
+        }
+    }
+}
+
 /// Decides whether a request is let in.
 ///
 /// # Errors

@@ -238,28 +238,32 @@ const OVERLOADED: StatusCode = match StatusCode::from_u16(529) {
 impl Wire {
     /// Returns the body in Anthropic's envelope.
     pub fn body(&self, request_id: &str) -> Vec<u8> {
-        #[derive(serde::Serialize)]
-        struct Envelope<'a> {
-            r#type: &'a str,
-            error: Error<'a>,
-            request_id: &'a str,
-        }
-        #[derive(serde::Serialize)]
-        struct Error<'a> {
-            r#type: &'a str,
-            message: &'a str,
-        }
-        let error = Error {
-            r#type: self.kind,
-            message: &self.message,
-        };
-        serde_json::to_vec(&Envelope {
-            r#type: "error",
-            error,
-            request_id,
-        })
-        .unwrap_or_default()
+        envelope(self.kind, &self.message, request_id)
     }
+}
+
+/// Returns an error in Anthropic's envelope.
+pub fn envelope(kind: &str, message: &str, request_id: &str) -> Vec<u8> {
+    #[derive(serde::Serialize)]
+    struct Envelope<'a> {
+        r#type: &'a str,
+        error: Error<'a>,
+        request_id: &'a str,
+    }
+    #[derive(serde::Serialize)]
+    struct Error<'a> {
+        r#type: &'a str,
+        message: &'a str,
+    }
+    let envelope = Envelope {
+        r#type: "error",
+        error: Error {
+            r#type: kind,
+            message,
+        },
+        request_id,
+    };
+    serde_json::to_vec(&envelope).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use smallvec::SmallVec;
 use crate::affinity::key::{PrefixKey, SessionKey};
 use crate::affinity::{Binding, Home};
 use crate::board::Board;
+use crate::capability::Capability;
 use crate::credential::{Admission, UpstreamCredential};
 use crate::keys::ModelClass;
 use crate::moment::Moment;
@@ -71,6 +72,8 @@ pub struct Leg {
     pub strips_thinking: bool,
     /// Blocks of thinking that were taken out.
     pub thinking_removed: usize,
+    /// What else was taken out, since the target cannot take it.
+    pub removed: Vec<Capability>,
     /// To be given back, whatever comes of it.
     pub receipt: Receipt,
 }

@@ -85,6 +85,12 @@ pub trait Provider: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Tells whether refusals are read even where nobody else could answer: they may have to be
+    /// translated, or name what is lacking.
+    fn reads_refusals(&self) -> bool {
+        false
+    }
+
     /// Names what a refusal says that this upstream cannot take. Always `None` on Anthropic's own
     /// API, where the client heals itself by the text of the error.
     fn lacks(&self, refusal: &Refusal<'_>) -> Option<Capability> {

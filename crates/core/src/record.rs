@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::capability::Capability;
 use crate::request::{ModelName, SessionId};
 use crate::secret::KeyId;
 use crate::snapshot::TargetId;
@@ -136,6 +137,8 @@ pub struct RequestRecord {
     pub waited: Duration,
     /// Thinking blocks of another vendor that were taken out.
     pub thinking_removed: usize,
+    /// What else was taken out, since the upstream cannot take it.
+    pub left_out: Vec<Capability>,
     /// Model asked for.
     pub model: Option<ModelName>,
     /// Model that answered.

@@ -159,6 +159,19 @@ const fn limit(name: &'static str, scope: Scope, hold: Duration) -> Ruling {
     }
 }
 
+/// A limit of the account whose length nobody said.
+pub const ACCOUNT_LIMIT: Ruling = limit("rate_limited", Scope::Class, UNNAMED_LIMIT_HOLD);
+
+/// There is no credential to ask with: whoever issues it did not.
+pub const NO_CREDENTIAL: Ruling = Ruling {
+    name: "no_credential",
+    scope: Scope::Target,
+    hold: Duration::ZERO,
+    next: Next::OtherTarget,
+    trigger: Some(Trigger::Auth),
+    strikes: true,
+};
+
 /// The request itself is at fault, or nobody knows better: word for word to the client.
 const FINAL: Ruling = Ruling {
     name: "refused",

@@ -158,6 +158,10 @@ impl Provider for Compatible {
         (!self.is_anthropic()).then(|| lacks(refusal)).flatten()
     }
 
+    fn reads_refusals(&self) -> bool {
+        !self.is_anthropic()
+    }
+
     fn has(&self, endpoint: Endpoint) -> bool {
         match endpoint {
             Endpoint::Messages => true,

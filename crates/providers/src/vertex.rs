@@ -130,6 +130,10 @@ impl Provider for Vertex {
         lacks(refusal)
     }
 
+    fn reads_refusals(&self) -> bool {
+        true
+    }
+
     fn has(&self, endpoint: Endpoint) -> bool {
         matches!(endpoint, Endpoint::Messages | Endpoint::CountTokens)
     }

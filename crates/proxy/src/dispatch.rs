@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::uri::PathAndQuery;
 use http::{Request, StatusCode, Uri};
 use relay_core::error::RelayError;
-use relay_core::provider::Encoded;
+use relay_core::provider::{Encoded, Provider};
 use relay_core::refusal::{Silence, rule_silence};
 use relay_core::request::Inbound;
 use relay_core::snapshot::Snapshot;
@@ -23,20 +23,23 @@ use crate::pool::{Pool, SendError, Sent};
 
 /// What one exchange with an upstream is held to.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Bounds {
+pub(crate) struct Bounds<'a> {
     /// From the request's last byte to the head of the answer.
     pub(crate) first_byte: Duration,
     /// Length of a body that streams through.
     pub(crate) passthrough_bytes: u64,
+    /// The dialect of the answer.
+    pub(crate) provider: &'a dyn Provider,
     /// How to look at the answer.
     pub(crate) look: Look,
 }
 
-impl Bounds {
+impl<'a> Bounds<'a> {
     /// Returns what the settings say for a request. `replaceable`: another candidate could still
     /// answer; `instructive`: a refusal tells something about a key of the relay's.
     pub(crate) fn of(
         snapshot: &Snapshot,
+        provider: &'a dyn Provider,
         inbound: &Inbound,
         (replaceable, instructive): (bool, bool),
     ) -> Self {
@@ -49,6 +52,7 @@ impl Bounds {
         Self {
             first_byte,
             passthrough_bytes: snapshot.limits.max_passthrough_bytes,
+            provider,
             look: Look {
                 replaceable,
                 instructive,
@@ -80,6 +84,7 @@ fn silent(silence: Silence, error: RelayError) -> Fault {
         ruling: rule_silence(silence),
         status: None,
         answer: Err(error),
+        lacks: None,
     }))
 }
 
@@ -90,7 +95,7 @@ pub(crate) async fn dispatch(
     encoded: Encoded,
     body: RequestBody,
     uploaded: Option<Arc<AtomicU64>>,
-    bounds: Bounds,
+    bounds: Bounds<'_>,
 ) -> Result<Box<Answer>, Fault> {
     let path = PathAndQuery::try_from(encoded.path_and_query.as_ref())
         .map_err(|_| RelayError::Internal("the path cannot be sent on"))?;
@@ -104,7 +109,7 @@ pub(crate) async fn dispatch(
         let error = RelayError::Unreachable("it switched protocols unasked".into());
         return Err(silent(Silence::Broken, error));
     }
-    let looked = look(sent, bounds.look).await;
+    let looked = look(sent, bounds.provider, bounds.look).await;
     looked.map_err(|setback| Fault::Back(Box::new(setback)))
 }
 
@@ -112,7 +117,7 @@ async fn send(
     pool: &Arc<Pool>,
     request: Request<RequestBody>,
     uploaded: Option<Arc<AtomicU64>>,
-    bounds: Bounds,
+    bounds: Bounds<'_>,
 ) -> Result<Sent, Fault> {
     let mut answer = std::pin::pin!(pool.send(request));
     let mut seen = 0;

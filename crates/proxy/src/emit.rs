@@ -7,7 +7,6 @@
 //! has room, and only then is the upstream read.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
@@ -15,19 +14,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode, Version, header};
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use relay_core::headers;
 use relay_core::record::Outcome;
 use relay_core::request::Endpoint;
 
 use crate::body::{Cut, ResponseBody};
+use crate::decode::UpstreamBody;
 use crate::finish::Exchange;
 use crate::gap::Gap;
 use crate::hold::{After, Answer};
 use crate::observe::{Observer, is_event_stream};
 use crate::pool::Lease;
+
+/// Silence after which a client hears that the upstream is still there: Anthropic's own pings come
+/// about as often (measured), and Claude Code gives up after 300 s.
+const PING_AFTER: Duration = Duration::from_secs(15);
 
 /// Set when the client's connection must be reset instead of closed: HTTP/1.0 has no other way to
 /// say that an answer broke off, and Claude Code then repeats the turn without running half of it.
@@ -87,6 +90,7 @@ pub(crate) fn emit(
         .filter_map(Frame::data_ref)
         .map(Bytes::len)
         .sum();
+    let is_decoded = body.is_decoded() && is_stream;
     let announced = body.size_hint().exact();
     let announced = announced.and_then(|rest| rest.checked_add(u64::try_from(held_bytes).ok()?));
     let emit = Emit {
@@ -104,6 +108,7 @@ pub(crate) fn emit(
         must_say_its_end,
         must_be_readable: is_turn && !is_stream && !is_framed,
         gap: Gap::new(gap),
+        pings: is_decoded.then(|| Box::new(Gap::new(PING_AFTER))),
         unflushed: false,
         breaking: None,
         reset: Arc::clone(reset),
@@ -125,7 +130,7 @@ pub(crate) struct Emit {
     held: VecDeque<Frame<Bytes>>,
     /// What comes behind them.
     after: After,
-    upstream: Incoming,
+    upstream: UpstreamBody,
     is_http2: bool,
     /// The answer is a refusal.
     is_error: bool,
@@ -138,6 +143,8 @@ pub(crate) struct Emit {
     /// The answer has no framing that tells a cut from an end: its JSON must.
     must_be_readable: bool,
     gap: Gap,
+    /// The time since the client got something, where the dialect has no pings of its own.
+    pings: Option<Box<Gap>>,
     /// Pieces were given to the connection since it last had nothing to do.
     unflushed: bool,
     /// What went wrong, once the pieces before it are on their way.
@@ -194,9 +201,25 @@ impl Emit {
                 if self.gap.poll_exceeded(cx) {
                     return self.break_off(Cut::Stalled, cx);
                 }
-                Poll::Pending
+                self.poll_ping(cx)
             }
         }
+    }
+
+    /// Says that the upstream is still there, though silent. It is no sign of its life.
+    fn poll_ping(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let (Some(pings), Some(going)) = (&mut self.pings, &mut self.going) else {
+            return Poll::Pending;
+        };
+        while pings.poll_exceeded(cx) {
+            pings.touch();
+            if let Some(ping) = self.upstream.ping() {
+                self.unflushed = true;
+                going.exchange.passed(&ping);
+                return Poll::Ready(Some(Ok(Frame::data(ping))));
+            }
+        }
+        Poll::Pending
     }
 
     /// Takes the next piece: of those that are held, then from the upstream. Tells of each whether
@@ -210,8 +233,8 @@ impl Emit {
             After::End => return Poll::Ready(None),
             After::Break => return Poll::Ready(Some(Err(Cut::Broken))),
         }
-        let next = Pin::new(&mut self.upstream).poll_frame(cx);
-        next.map(|next| next.map(|next| next.map(|it| (it, false)).map_err(|_| Cut::Broken)))
+        let next = self.upstream.poll_frame(cx);
+        next.map(|next| next.map(|next| next.map(|it| (it, false))))
     }
 
     /// hyper reports a stream that was reset without an error as ended. RFC 9113 §8.1 lets an
@@ -228,6 +251,9 @@ impl Emit {
     fn pass(&mut self, data: &Bytes, seen: bool) {
         self.unflushed = true;
         self.gap.touch();
+        if let Some(pings) = &mut self.pings {
+            pings.touch();
+        }
         let Some(going) = &mut self.going else { return };
         if !seen {
             going.observer.chunk(data);

@@ -35,6 +35,8 @@ pub struct Counters {
     pub requests: AtomicU64,
     /// Of these, those in which the client saw a failure.
     pub failed: AtomicU64,
+    /// Times that an upstream could not take something, and was asked without it.
+    pub left_out: AtomicU64,
     /// Requests under way.
     pub live: AtomicUsize,
     /// Client connections open.
@@ -106,6 +108,7 @@ impl Exchange {
             affinity: None,
             waited: Duration::ZERO,
             thinking_removed: 0,
+            left_out: Vec::new(),
             model: None,
             response_model: None,
             session: None,

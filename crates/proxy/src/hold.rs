@@ -6,20 +6,22 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{StatusCode, response};
-use http_body::{Body as _, Frame};
-use hyper::body::Incoming;
-use relay_core::error::RelayError;
+use http::{HeaderValue, StatusCode, header, response};
+use http_body::Frame;
+use relay_core::capability::Capability;
+use relay_core::error::{RelayError, envelope};
+use relay_core::provider::{Provider, Translation};
 use relay_core::record::ConnectionFacts;
-use relay_core::refusal::{self, Next, Refusal, Ruling, Silence};
+use relay_core::refusal::{self, Next, Refusal, Ruling, Scope, Silence};
 use relay_core::request::Endpoint;
 use tokio::time::timeout_at;
+use tracing::debug;
 
 use crate::clock;
+use crate::decode::UpstreamBody;
 use crate::observe::{Observer, is_event_stream};
 use crate::pool::{Lease, Sent};
 
@@ -38,7 +40,7 @@ pub(crate) struct Answer {
     /// What comes behind that.
     pub(crate) after: After,
     /// The rest.
-    pub(crate) body: Incoming,
+    pub(crate) body: UpstreamBody,
     /// Has seen what is held.
     pub(crate) observer: Observer,
     /// The connection that carries it.
@@ -66,6 +68,8 @@ pub(crate) struct Setback {
     pub(crate) status: Option<u16>,
     /// The refusal itself, for the client if nobody else answers; or an error of the relay's own.
     pub(crate) answer: Result<Box<Answer>, RelayError>,
+    /// What it says that the target cannot take.
+    pub(crate) lacks: Option<Capability>,
 }
 
 /// How to look at an answer.
@@ -94,14 +98,16 @@ enum Step {
 }
 
 impl Answer {
-    fn of(sent: Sent) -> Self {
-        let (head, body) = sent.response.into_parts();
+    fn of(sent: Sent, provider: &dyn Provider) -> Self {
+        let (mut head, body) = sent.response.into_parts();
+        let is_refusal = head.status.is_client_error() || head.status.is_server_error();
+        let decoder = (!is_refusal).then(|| provider.decoder(&mut head)).flatten();
         Self {
             observer: Observer::of(&head.headers),
             head,
             held: VecDeque::new(),
             after: After::Rest,
-            body,
+            body: UpstreamBody::new(body, decoder),
             lease: sent.lease,
             connection: sent.connection,
         }
@@ -112,10 +118,49 @@ impl Answer {
         self.held.iter().map(length).sum()
     }
 
+    /// Returns what is held of a refusal's body, decoded; empty if it cannot be read.
+    fn text(&self) -> Vec<u8> {
+        let json = self.observer.json();
+        if !json.is_empty() {
+            return json.to_vec();
+        }
+        if self.head.headers.contains_key(header::CONTENT_ENCODING) {
+            return Vec::new();
+        }
+        let pieces = self.held.iter().filter_map(Frame::data_ref);
+        pieces.flat_map(|piece| piece.iter().copied()).collect()
+    }
+
+    /// Says a refusal in Anthropic's words instead.
+    fn say(&mut self, translation: &Translation) {
+        let headers = &mut self.head.headers;
+        for name in [
+            header::CONTENT_LENGTH,
+            header::CONTENT_ENCODING,
+            header::TRANSFER_ENCODING,
+        ] {
+            headers.remove(name);
+        }
+        let json = HeaderValue::from_static("application/json");
+        headers.insert(header::CONTENT_TYPE, json);
+        if let Some(wait) = translation.retry_after {
+            let wait = HeaderValue::from(wait.as_secs());
+            headers.entry(header::RETRY_AFTER).or_insert(wait);
+        }
+        let id = headers.get("request-id").and_then(|id| id.to_str().ok());
+        let id = id.unwrap_or_default();
+        let body: Bytes = envelope(translation.kind, &translation.message, id).into();
+        self.head.status = translation.status;
+        self.observer = Observer::of(&self.head.headers);
+        self.observer.chunk(&body);
+        self.held = VecDeque::from([Frame::data(body)]);
+        self.after = After::End;
+    }
+
     /// Reads one more piece of the body.
     async fn step(&mut self, deadline: Instant) -> Step {
         let body = &mut self.body;
-        let next = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx));
+        let next = poll_fn(|cx| body.poll_frame(cx));
         match timeout_at(deadline.into(), next).await {
             Err(_) => Step::Late,
             Ok(Some(Ok(frame))) => {
@@ -148,11 +193,15 @@ impl Answer {
 }
 
 /// Looks at an answer, holding it as far as it must be.
-pub(crate) async fn look(sent: Sent, look: Look) -> Result<Box<Answer>, Setback> {
-    let mut answer = Box::new(Answer::of(sent));
+pub(crate) async fn look(
+    sent: Sent,
+    provider: &dyn Provider,
+    look: Look,
+) -> Result<Box<Answer>, Setback> {
+    let mut answer = Box::new(Answer::of(sent, provider));
     let status = answer.head.status;
     if status.is_client_error() || status.is_server_error() {
-        return Err(Box::pin(refused(answer, look)).await);
+        return Err(Box::pin(refused(answer, provider, look)).await);
     }
     let is_stream = is_event_stream(&answer.head.headers);
     let replaceable = look.replaceable && status == StatusCode::OK;
@@ -199,6 +248,7 @@ async fn hold_stream(mut answer: Box<Answer>, look: Look) -> Result<Box<Answer>,
                 ruling,
                 status: Some(refusal::status_of_event(&kind)),
                 answer: Ok(answer),
+                lacks: None,
             });
         }
         if facts.content || facts.stopped {
@@ -223,22 +273,43 @@ async fn hold_stream(mut answer: Box<Answer>, look: Look) -> Result<Box<Answer>,
     }
 }
 
-/// Reads what a refusal says, where that may be of use.
-async fn refused(mut answer: Box<Answer>, look: Look) -> Setback {
-    if look.replaceable || look.instructive {
+/// Reads what a refusal says, where that may be of use, and says it in Anthropic's words.
+async fn refused(mut answer: Box<Answer>, provider: &dyn Provider, look: Look) -> Setback {
+    if look.replaceable || look.instructive || provider.reads_refusals() {
         answer.read_on(later(REFUSAL_PATIENCE)).await;
     }
-    let status = answer.head.status.as_u16();
-    let ruling = refusal::rule(&Refusal {
-        status,
+    let text = answer.text();
+    let refusal = Refusal {
+        status: answer.head.status.as_u16(),
         headers: &answer.head.headers,
-        body: answer.observer.json(),
+        body: &text,
         unix: clock::unix(),
-    });
+    };
+    let lacks = provider.lacks(&refusal);
+    let translation = provider.translate(&refusal);
+    let mut ruling = refusal::rule(&refusal);
+    if let Some(translation) = translation {
+        debug!(
+            status = refusal.status,
+            text = %String::from_utf8_lossy(&text),
+            "a refusal was said in other words"
+        );
+        answer.say(&translation);
+        ruling = refusal::rule(&Refusal {
+            status: translation.status.as_u16(),
+            headers: &answer.head.headers,
+            body: &answer.text(),
+            unix: clock::unix(),
+        });
+        if translation.limits_account && ruling.scope == Scope::Request {
+            ruling = refusal::ACCOUNT_LIMIT;
+        }
+    }
     Setback {
         ruling,
-        status: Some(status),
+        status: Some(answer.head.status.as_u16()),
         answer: Ok(answer),
+        lacks,
     }
 }
 
@@ -259,5 +330,6 @@ fn silence(silence: Silence) -> Setback {
         ruling: refusal::rule_silence(silence),
         status: None,
         answer: Err(error),
+        lacks: None,
     }
 }

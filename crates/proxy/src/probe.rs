@@ -30,9 +30,6 @@ pub struct Probing {
     pub timeout: Duration,
 }
 
-/// Lists one model: free, and it needs a valid key (Anthropic's models page, read 2026-11-22).
-const QUESTION: &str = "/v1/models?limit=1";
-
 /// How far the interval is spread, to either side.
 const JITTER: f64 = 0.1;
 
@@ -52,6 +49,10 @@ pub(crate) async fn probe(worker: Arc<Worker>, probing: Probing) {
 /// Asks one target, if it is in trouble: once for its breaker, and once for each of its keys that
 /// is left alone.
 async fn ask(worker: &Worker, target: &Target, pool: &Arc<Pool>, patience: Duration) {
+    if target.provider.probe().is_none() {
+        // Nothing there is free: the requests themselves find out.
+        return;
+    }
     let clock = &worker.shared.clock;
     let station = &target.station;
     for (id, credential) in station.keys.parked(clock.now()) {
@@ -91,7 +92,8 @@ async fn question(
     credential: &UpstreamCredential,
     patience: Duration,
 ) -> Option<StatusCode> {
-    let head = Request::get(QUESTION)
+    let question = target.provider.probe()?;
+    let head = Request::get(question)
         .header("anthropic-version", "2023-06-01")
         .header(header::ACCEPT, "application/json")
         .header(
@@ -103,13 +105,17 @@ async fn question(
     let inbound = Inbound {
         head,
         endpoint: Endpoint::Models,
-        path_and_query: QUESTION.into(),
+        path_and_query: question.into(),
         body: bytes::Bytes::new(),
         facts: Facts::default(),
     };
-    let encoded = target
-        .provider
-        .encode(inbound, credential, &Changes::default())
+    let provider = &target.provider;
+    let credential = credential.in_force()?;
+    let mut encoded = provider
+        .encode(inbound, &credential, &Changes::default())
+        .ok()?;
+    provider
+        .sign(&mut encoded, &credential, crate::clock::unix())
         .ok()?;
     let mut request = Request::new(RequestBody::Whole(encoded.body.into()));
     *request.method_mut() = Method::GET;

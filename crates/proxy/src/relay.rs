@@ -28,6 +28,7 @@ use crate::emit::{Reset, emit};
 use crate::finish::Exchange;
 use crate::local::{self, RELAY_REQUEST_ID};
 use crate::route::{Route, route};
+use crate::say::issued;
 use crate::travel::{Arrival, Travel, errand};
 use crate::worker::Worker;
 
@@ -80,6 +81,8 @@ pub(crate) async fn relay(
     }
     response
 }
+
+const NO_CREDENTIAL: RelayError = RelayError::Internal("no credential and no reason");
 
 /// One request on its way through the stages.
 struct Pass<'a> {
@@ -152,11 +155,15 @@ impl Pass<'_> {
             record.target = Some(target.id.clone());
             record.key = key;
         });
-        let bounds = Bounds::of(self.snapshot, &inbound, (false, false));
-        let encoded = target
-            .provider
-            .encode(inbound, &credential, &Changes::default());
-        let mut encoded = encoded?;
+        let provider = &*target.provider;
+        let bounds = Bounds::of(self.snapshot, provider, &inbound, (false, false));
+        let credential = match issued(&credential).await {
+            Ok(credential) => credential,
+            Err(Fault::Back(back)) => return Err(back.answer.err().unwrap_or(NO_CREDENTIAL)),
+            Err(Fault::Ours(error)) => return Err(error),
+        };
+        let mut encoded = provider.encode(inbound, &credential, &Changes::default())?;
+        provider.sign(&mut encoded, &credential, clock::unix())?;
         self.measure(body.as_ref())?;
         let (out, uploaded) = match body.take() {
             Some(body) => {

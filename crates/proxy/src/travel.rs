@@ -12,16 +12,15 @@ use relay_core::error::RelayError;
 use relay_core::estimate::countable_bytes;
 use relay_core::journey::{Errand, Journey, Leg, Nowhere, SetbackFacts, Step};
 use relay_core::moment::Moment;
-use relay_core::provider::Changes;
 use relay_core::receipt::Receipt;
 use relay_core::refusal::usefulness;
 use relay_core::request::{Endpoint, Inbound};
 use relay_core::snapshot::Snapshot;
 
-use crate::body::RequestBody;
-use crate::dispatch::{Bounds, Fault, dispatch};
+use crate::dispatch::{Bounds, Fault};
 use crate::finish::Exchange;
 use crate::hold::{Answer, Setback};
+use crate::say::{Listener, say};
 use crate::wait;
 use crate::worker::Worker;
 
@@ -173,17 +172,15 @@ impl<'a> Travel<'a> {
         let target = self.snapshot.targets.get(leg.place);
         let target = target.ok_or(RelayError::Internal("a leg leads nowhere"))?;
         let has_key = leg.receipt.key().is_some();
-        let bounds = Bounds::of(self.snapshot, &inbound, (replaceable, has_key));
-        let changes = Changes {
-            model: Some(&leg.model),
-            strips_thinking: leg.strips_thinking,
-            without: &[],
+        let provider = &*target.provider;
+        let bounds = Bounds::of(self.snapshot, provider, &inbound, (replaceable, has_key));
+        let to = Listener {
+            target,
+            pool: self.worker.pool(leg.place)?,
+            shared: &self.worker.shared,
+            bounds,
         };
-        let mut encoded = target.provider.encode(inbound, &leg.credential, &changes)?;
-        leg.thinking_removed = encoded.thinking_removed;
-        let pool = self.worker.pool(leg.place)?;
-        let body = RequestBody::Whole(std::mem::take(&mut encoded.body).into());
-        dispatch(pool, encoded, body, None, bounds).await
+        say(to, leg, inbound).await
     }
 
     /// Asks several at once: the first that answers wins, the others are left. Each is paid for.
@@ -222,13 +219,15 @@ impl<'a> Travel<'a> {
         let Tried { leg, began, result } = tried;
         let target = self.snapshot.targets.get(leg.place);
         let target = target.map(|target| target.id.clone());
-        let (key, removed) = (leg.receipt.key(), leg.thinking_removed);
+        let (key, thinking_removed) = (leg.receipt.key(), leg.thinking_removed);
+        let left_out = leg.removed.clone();
         let affinity = self.journey.affinity_of(&leg);
         self.exchange.note(|record| {
             record.target = target;
             record.key = key;
             record.affinity = affinity;
-            record.thinking_removed = removed;
+            record.thinking_removed = thinking_removed;
+            record.left_out = left_out;
         });
         let back = match result {
             Ok(answer) => {

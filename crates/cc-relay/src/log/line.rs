@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use relay_config::LogLevel;
+use relay_core::capability::Capability;
 use relay_core::record::{Attempt, ConnectionFacts, Exhibit, Observation, Outcome, RequestRecord};
 use relay_core::request::{ModelName, SessionId};
 use relay_core::snapshot::TargetId;
@@ -156,6 +157,10 @@ fn routed<M: serde::ser::SerializeMap>(
     }
     if record.thinking_removed > 0 {
         map.serialize_entry("ccrelay.thinking_removed", &record.thinking_removed)?;
+    }
+    if !record.left_out.is_empty() {
+        let names: Vec<&str> = record.left_out.iter().map(Capability::as_str).collect();
+        map.serialize_entry("ccrelay.left_out", &names)?;
     }
     let hops: Vec<Hop<'_>> = record.attempts.iter().map(Hop::of).collect();
     some(

@@ -28,6 +28,7 @@ fn record() -> RequestRecord {
         affinity: None,
         waited: Duration::ZERO,
         thinking_removed: 0,
+        left_out: Vec::new(),
         response_model: Some("claude-sonnet-5-5".into()),
         session: SessionId::new("4f1c"),
         agent: Some("a1".into()),

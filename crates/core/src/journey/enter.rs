@@ -132,6 +132,7 @@ impl Journey {
             strips_thinking: routing.strip_foreign_thinking
                 && self.binding.as_ref().is_some_and(foreign),
             thinking_removed: 0,
+            removed: Vec::new(),
             receipt: Receipt::new(trip, lease, permit, model_permit, carried),
         }))
     }
