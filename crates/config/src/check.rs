@@ -6,6 +6,7 @@
 
 mod address;
 mod client;
+mod cloud;
 mod key;
 mod model;
 mod provider;

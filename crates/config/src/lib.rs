@@ -22,11 +22,11 @@ mod walk;
 pub use fault::{Fault, Faults, SnippetLine};
 pub use load::{Env, Format, ProcessEnv, default_path, load, parse};
 pub use plan::{
-    ANTHROPIC_BASE_URL, AffinityMode, AffinityPlan, AuthPlan, BreakerPlan, ClientKey,
-    CredentialHeader, DebugPlan, FilePlan, HealthCheckPlan, HealthPlan, HttpVersion, KeyPlan,
-    LimitsPlan, LogFormat, LogLevel, LoggingPlan, ModelRule, Plan, PoolingPlan, ProviderKind,
-    ProviderPlan, ProxyPlan, RoutingPlan, SelectionPlan, ServerPlan, StrategyPlan, TlsPlan,
-    TriggerPlan, Warning,
+    AccessKey, AffinityMode, AffinityPlan, Application, AuthPlan, AwsPlan, AzurePlan, BreakerPlan,
+    ClientKey, CloudPlan, CredentialHeader, DebugPlan, FilePlan, GooglePlan, HealthCheckPlan,
+    HealthPlan, HttpVersion, KeyPlace, KeyPlan, LimitsPlan, LogFormat, LogLevel, LoggingPlan,
+    ModelRule, Plan, PoolingPlan, ProviderKind, ProviderPlan, ProxyPlan, RoutingPlan,
+    SelectionPlan, ServerPlan, StrategyPlan, TlsPlan, TriggerPlan, VersionPlan, Warning,
 };
 pub use schema::schema;
 pub use show::show;

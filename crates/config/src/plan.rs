@@ -5,6 +5,7 @@
 //! hold a value that was not checked, nor show a credential: a [`Secret`] prints as its id.
 
 mod default;
+mod provider;
 mod routing;
 
 use std::fmt;
@@ -15,13 +16,14 @@ use std::time::Duration;
 
 use relay_core::secret::Secret;
 
+pub use provider::{
+    AccessKey, Application, AwsPlan, AzurePlan, CloudPlan, GooglePlan, KeyPlace, ProviderKind,
+    ProviderPlan, VersionPlan,
+};
 pub use routing::{
     AffinityMode, AffinityPlan, BreakerPlan, HealthCheckPlan, HealthPlan, ModelRule, PoolingPlan,
     RoutingPlan, SelectionPlan, StrategyPlan, TriggerPlan,
 };
-
-/// The base URL of Anthropic's API.
-pub const ANTHROPIC_BASE_URL: &str = "https://api.anthropic.com";
 
 /// A checked configuration.
 #[derive(Clone, Debug)]
@@ -129,70 +131,6 @@ pub enum CredentialHeader {
     ApiKey,
     /// `Authorization: Bearer` alone.
     Bearer,
-}
-
-/// One upstream.
-#[derive(Clone, Debug)]
-pub struct ProviderPlan {
-    /// Its name, unique in the file.
-    pub name: String,
-    /// Its dialect.
-    pub kind: ProviderKind,
-    /// Whether it takes traffic. Default true.
-    pub enabled: bool,
-    /// `http` or `https`, a host, maybe a path; no query, no slash at the end.
-    pub base_url: String,
-    /// The relay's own credentials for it. Empty: only the client's own is used.
-    pub keys: Vec<KeyPlan>,
-    /// How its keys are used together.
-    pub pooling: PoolingPlan,
-    /// Under the strategy failover the higher is tried first; equals in the order of the file.
-    /// -1000 to 1000. Default 0.
-    pub priority: i32,
-    /// Its share of requests under the strategy weighted round robin, 1 to 1000. Default 1.
-    pub weight: u32,
-    /// Whose models it serves: thinking of another vendor's is foreign to it. Default: the name of
-    /// its kind.
-    pub vendor: String,
-    /// The models it serves, as names or patterns with one `*`. Empty: all.
-    pub models: Vec<String>,
-    /// The largest body it takes, in bytes. `None`: the server's bound alone.
-    pub max_body_bytes: Option<usize>,
-    /// Model names and patterns with the name to send in their place. The first that matches
-    /// counts: names come before patterns, long patterns before short.
-    pub model_mapping: Vec<(String, String)>,
-    /// Whether the client's own credential may be sent to it. Default true for Anthropic.
-    pub accepts_client_credential: bool,
-    /// Certificate authorities (PEM) to trust besides the system's.
-    pub ca_file: Option<PathBuf>,
-    /// The HTTP proxy on the way to it. Default: what the environment says.
-    pub proxy: ProxyPlan,
-    /// How long a connection may take to stand, TLS included. Default 10 s.
-    pub connect_timeout: Duration,
-    /// The HTTP version to speak. Default: what TLS negotiates.
-    pub http_version: HttpVersion,
-    /// Connections opened before the first request. Default 1.
-    pub prewarm: usize,
-    /// Idle connections kept. Default 64.
-    pub max_idle_connections: usize,
-    /// How long an idle connection is kept. Default 55 s.
-    pub idle_timeout: Duration,
-}
-
-/// The dialect of an upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProviderKind {
-    /// Anthropic's own API.
-    Anthropic,
-}
-
-impl ProviderKind {
-    /// Returns the name used in the file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Anthropic => "anthropic",
-        }
-    }
 }
 
 /// One of the relay's own credentials for an upstream.

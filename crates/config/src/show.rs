@@ -4,6 +4,7 @@
 //! duration in milliseconds, under the keys of the file. It must never write more of a credential
 //! than its last four characters, and those only of a long one.
 
+mod provider;
 mod routing;
 
 use std::fmt::Write as _;
@@ -133,6 +134,7 @@ impl Page {
         }
         self.list(2, "models", &provider.models);
         self.mapping(2, &provider.model_mapping);
+        self.dialect(provider);
         self.pooling(provider.pooling);
         self.keys(&provider.keys);
         self.set(

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use relay_config::{Format, Plan, SelectionPlan, parse, schema, show};
+use relay_config::{CloudPlan, Format, Plan, SelectionPlan, parse, schema, show};
 use serde_json::{Value, json};
 
 const YAML: &str = include_str!("../../../example.yaml");
@@ -27,6 +27,13 @@ fn env() -> HashMap<String, String> {
         ("CC_RELAY_BEARER", "client-bearer-0123456789".to_owned()),
         ("CC_RELAY_KEY_ANA", "client-ana-0123456789".to_owned()),
         ("ANTHROPIC_API_KEY", "sk-ant-0123456789a91f".to_owned()),
+        ("CC_RELAY_GATEWAY_KEY", "gateway-0123456789".to_owned()),
+        ("CC_RELAY_AWS_SECRET", "aws-secret-0123456789".to_owned()),
+        ("CC_RELAY_AWS_TOKEN", "aws-token-0123456789".to_owned()),
+        (
+            "CC_RELAY_AZURE_SECRET",
+            "azure-secret-0123456789".to_owned(),
+        ),
         ("CC_RELAY_CERT_FILE", here("Cargo.toml")),
         ("CC_RELAY_KEY_FILE", here("Cargo.toml")),
         ("CC_RELAY_CA_FILE", here("Cargo.toml")),
@@ -94,6 +101,7 @@ fn its_values_are_the_defaults() {
     example.digest.clone_from(&default.digest);
     example.server.workers = None;
     example.server.auth.client_keys.clear();
+    assert!(example.providers.split_off(1).iter().all(|it| !it.enabled));
     let provider = &mut example.providers[0];
     let (key, pooling) = (provider.keys.remove(0), &mut provider.pooling);
     assert_eq!((key.weight, key.priority), (1, 0));
@@ -175,6 +183,8 @@ fn every_key_of_the_schema_is_in_the_example() {
 #[test]
 fn every_key_of_the_example_has_a_comment() {
     let lines: Vec<_> = YAML.lines().map(str::trim).collect();
+    // What a further entry of a list says again needs no second comment.
+    let mut known = BTreeSet::new();
     for pair in lines.windows(2) {
         let key = pair[1]
             .trim_start_matches('#')
@@ -183,8 +193,9 @@ fn every_key_of_the_example_has_a_comment() {
         let is_key = !pair[1].starts_with("# ") && key.is_some_and(|key| !key.contains(' '));
         let top = ["server:", "logging:"].contains(&pair[1]);
         let mapped = pair[0] == "model_mapping:";
+        let is_new = key.is_some_and(|key| known.insert(key.trim_start_matches("- ").to_owned()));
         assert!(
-            !is_key || top || mapped || pair[0].starts_with("# "),
+            !is_key || !is_new || top || mapped || pair[0].starts_with("# "),
             "{}",
             pair[1]
         );
@@ -208,8 +219,13 @@ fn other(pointer: &str, value: &Value) -> Option<Value> {
         "format" => json!("json"),
         "base_url" => json!("https://example.com"),
         "prewarm" => json!(2),
-        // There is one choice so far; that its absence is a fault shows that it is read.
-        "type" => return None,
+        "type" => json!("ollama"),
+        "key_header" => json!("x-api-key"),
+        "anthropic_version" => json!("2024-10-22"),
+        "count_tokens" => json!("native"),
+        "runtime" => json!("invoke"),
+        // Kept for older files: a warning says that it is not sent.
+        "azure_api_version" => return None,
         "cert_file" | "key_file" | "ca_file" => json!(here("src/lib.rs")),
         "keep" | "workers" => json!(7),
         _ => match value {
@@ -296,6 +312,21 @@ fn the_older_names_are_read() {
     }
 }
 
+fn forget(cloud: &mut CloudPlan) {
+    let x = || relay_core::secret::Secret::new("x");
+    match cloud {
+        CloudPlan::Aws(aws) => {
+            let key = aws.access_key.as_mut().into_iter();
+            key.for_each(|key| (key.secret, key.session_token) = (x(), Some(x())));
+        }
+        CloudPlan::Azure(azure) => {
+            let application = azure.application.as_mut().into_iter();
+            application.for_each(|application| application.secret = x());
+        }
+        CloudPlan::Google(_) | CloudPlan::None => {}
+    }
+}
+
 /// What is shown loads again, but for the masked credentials, and means the same.
 #[test]
 fn show_is_a_configuration_again() {
@@ -317,7 +348,12 @@ fn show_is_a_configuration_again() {
         plan.server.auth.client_keys.iter_mut().for_each(|key| {
             key.secret = relay_core::secret::Secret::new("x");
         });
-        plan.providers[0].keys[0].secret = relay_core::secret::Secret::new("x");
+        for provider in &mut plan.providers {
+            for key in &mut provider.keys {
+                key.secret = relay_core::secret::Secret::new("x");
+            }
+            forget(&mut provider.cloud);
+        }
     }
     assert_eq!(meaning(&both[0]), meaning(&both[1]));
 }

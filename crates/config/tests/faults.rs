@@ -363,11 +363,12 @@ const PROVIDER: &[(&str, &str, usize, &str)] = &[
         35,
         "keys[1].key",
     ),
+    ("aws_region: eu-west-1", "config::conflict", 5, "aws_region"),
     (
-        "aws_region: eu-west-1",
-        "config::not_built",
+        "anthropic_version: latest",
+        "config::bad_value",
         5,
-        "aws_region",
+        "anthropic_version",
     ),
 ];
 
@@ -417,11 +418,87 @@ fn each_fault_of_a_provider_at_its_place() {
     );
     one(
         "providers: [{name: a, type: zai}]",
-        "config::not_built",
+        "config::missing_key",
         1,
-        29,
-        "providers[0].type",
+        13,
+        "providers[0].keys",
     );
+}
+
+#[test]
+fn what_a_cloud_needs_is_said() {
+    for (settings, path) in [
+        ("type: bedrock", "aws_region"),
+        (
+            "type: bedrock, aws_region: x, aws_access_key_id: A",
+            "aws_secret_access_key",
+        ),
+        ("type: claude_aws, aws_region: x", "workspace_id"),
+        ("type: vertex", "gcp_project_id"),
+        ("type: claude_google, gcp_project_id: p", "workspace_id"),
+        ("type: azure", "azure_resource_name"),
+        ("type: custom", "base_url"),
+    ] {
+        let text = format!("providers: [{{name: a, {settings}}}]");
+        let path = format!("providers[0].{path}");
+        let faults = read(&text).unwrap_err();
+        let found: Vec<_> = faults
+            .iter()
+            .map(|fault| (fault.code, &*fault.path))
+            .collect();
+        assert_eq!(found, [("config::missing_key", path.as_str())], "{text}");
+    }
+    let text = "providers: [{name: a, type: azure, azure_resource_name: r, azure_tenant_id: t}]";
+    assert_eq!(read(text).unwrap_err().iter().count(), 2);
+    let text = "providers: [{name: a, type: vertex, gcp_project_id: 'p/../q'}]";
+    let faults = read(text).unwrap_err();
+    assert_eq!(faults.iter().next().unwrap().code, "config::bad_name");
+}
+
+#[test]
+fn addresses_follow_from_the_cloud() {
+    for (settings, url) in [
+        (
+            "type: bedrock, aws_region: eu-west-1",
+            "https://bedrock-runtime.eu-west-1.amazonaws.com",
+        ),
+        (
+            "type: bedrock, aws_region: eu-west-1, runtime: mantle",
+            "https://bedrock-mantle.eu-west-1.api.aws/anthropic",
+        ),
+        (
+            "type: claude_aws, aws_region: r, workspace_id: w",
+            "https://aws-external-anthropic.r.api.aws",
+        ),
+        (
+            "type: vertex, gcp_project_id: p",
+            "https://aiplatform.googleapis.com/v1",
+        ),
+        (
+            "type: vertex, gcp_project_id: p, gcp_region: us",
+            "https://aiplatform.us.rep.googleapis.com/v1",
+        ),
+        (
+            "type: vertex, gcp_project_id: p, gcp_region: us-east5",
+            "https://us-east5-aiplatform.googleapis.com/v1",
+        ),
+        (
+            "type: claude_google, gcp_project_id: p, workspace_id: w",
+            "https://claude.googleapis.com/v1/projects/p/locations/global/workspaces/w/invoke",
+        ),
+        (
+            "type: azure, azure_resource_name: r",
+            "https://r.services.ai.azure.com/anthropic",
+        ),
+        (
+            "type: azure, base_url: 'https://vpc.example.com/a'",
+            "https://vpc.example.com/a",
+        ),
+        ("type: ollama", "http://127.0.0.1:11434"),
+    ] {
+        let plan = read(&format!("providers: [{{name: a, {settings}}}]")).unwrap();
+        assert_eq!(plan.providers[0].base_url, url);
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::{Check, address, millis, signed, size, small};
 use crate::mask;
-use crate::plan::{HttpVersion, ProviderKind, ProviderPlan, ProxyPlan};
+use crate::plan::{HttpVersion, KeyPlace, ProviderKind, ProviderPlan, ProxyPlan, VersionPlan};
 use crate::raw;
 use crate::walk::nearest;
 
@@ -44,58 +44,50 @@ impl Check<'_, '_> {
 
     fn provider(
         &mut self,
-        raw: raw::Provider,
+        mut raw: raw::Provider,
         path: &str,
         names: &mut BTreeSet<String>,
     ) -> ProviderPlan {
         let base = ProviderPlan::anthropic();
-        let name = self.name(raw.name, &format!("{path}.name"), names);
-        let kind = match raw.kind {
-            Some(raw::Kind::Anthropic) => ProviderKind::Anthropic,
-            None => {
-                self.needed(None, &format!("{path}.type"), "such as `type: anthropic`");
-                base.kind
-            }
-        };
-        let base_url = raw.base_url.and_then(|url| self.base_url(&url, path));
-        let idle = raw
-            .max_idle_connections
-            .map_or(base.max_idle_connections, size);
-        let prewarm = raw.prewarm.map_or(base.prewarm.min(idle), size);
-        if prewarm > idle {
-            let message = "`prewarm` is more than `max_idle_connections`".to_owned();
-            let path = format!("{path}.prewarm");
-            let help = "open at most as many as are kept";
-            self.fault(
-                &path,
-                "config::conflict",
-                message,
-                "they would be closed at once",
-                help,
-            );
+        let name = self.name(raw.name.take(), &format!("{path}.name"), names);
+        let kind = raw.kind.map(kind);
+        if kind.is_none() {
+            self.needed(None, &format!("{path}.type"), "such as `type: anthropic`");
         }
+        let kind = kind.unwrap_or(base.kind);
+        let cloud = self.cloud(&mut raw, kind, path);
+        let version = self.version(raw.anthropic_version.take(), path);
+        let base_url = self.place(raw.base_url.take(), cloud.base_url, kind, path);
+        let (prewarm, idle) = self.connections(&raw, &base, path);
+        let takes_own = self.takes_own(&raw, kind, path);
         ProviderPlan {
             name: name.unwrap_or_default(),
             kind,
             enabled: raw.enabled.unwrap_or(base.enabled),
-            base_url: base_url.unwrap_or(base.base_url),
+            base_url,
             pooling: self.pooling(&raw.pooling, &raw.keys, path),
             keys: self.keys(raw.keys, path),
             priority: raw.priority.map_or(base.priority, signed),
             weight: raw.weight.map_or(base.weight, small),
             vendor: self
                 .vendor(raw.vendor, path)
-                .unwrap_or(kind.as_str().to_owned()),
+                .unwrap_or_else(|| kind.vendor().to_owned()),
             models: self.patterns(raw.models, &format!("{path}.models")),
-            max_body_bytes: raw.max_body_bytes.map(size),
+            max_body_bytes: raw.max_body_bytes.map(size).or(kind.max_body_bytes()),
             model_mapping: self.mapping(raw.model_mapping, &format!("{path}.model_mapping")),
-            accepts_client_credential: raw
-                .accepts_client_credential
-                .unwrap_or(base.accepts_client_credential),
+            model_prefix: raw.model_prefix,
+            key_place: raw.key_header.map(|place| match place {
+                raw::KeyHeader::ApiKey => KeyPlace::ApiKey,
+                raw::KeyHeader::Bearer => KeyPlace::Bearer,
+            }),
+            version,
+            counts_tokens: raw.count_tokens.map(|it| it == raw::CountTokens::Native),
+            cloud: cloud.plan,
+            accepts_client_credential: takes_own,
             ca_file: self.file(raw.ca_file, &format!("{path}.ca_file")),
             proxy: raw.proxy.map_or(base.proxy, |text| self.proxy(&text, path)),
             connect_timeout: millis(raw.connect_timeout_ms, base.connect_timeout),
-            http_version: raw.http_version.map_or(base.http_version, version),
+            http_version: raw.http_version.map_or(base.http_version, http),
             prewarm,
             max_idle_connections: idle,
             idle_timeout: millis(raw.idle_timeout_ms, base.idle_timeout),
@@ -132,6 +124,79 @@ impl Check<'_, '_> {
         let message = "`vendor` must be 1 to 64 letters, digits, `-`, `_` or `.`".to_owned();
         let help = "the same word for every provider that serves this vendor's models";
         self.fault(&path, "config::bad_name", message, "not a plain name", help);
+        None
+    }
+
+    /// Returns how many connections are opened beforehand, and how many are kept.
+    fn connections(
+        &mut self,
+        raw: &raw::Provider,
+        base: &ProviderPlan,
+        path: &str,
+    ) -> (usize, usize) {
+        let idle = raw
+            .max_idle_connections
+            .map_or(base.max_idle_connections, size);
+        let prewarm = raw.prewarm.map_or(base.prewarm.min(idle), size);
+        if prewarm > idle {
+            let message = "`prewarm` is more than `max_idle_connections`".to_owned();
+            let path = format!("{path}.prewarm");
+            let help = "open at most as many as are kept";
+            let label = "they would be closed at once";
+            self.fault(&path, "config::conflict", message, label, help);
+        }
+        (prewarm, idle)
+    }
+
+    /// Tells whether the client's own credential may go there. Somebody's has to.
+    fn takes_own(&mut self, raw: &raw::Provider, kind: ProviderKind, path: &str) -> bool {
+        let default = kind == ProviderKind::Anthropic;
+        let takes_own = raw.accepts_client_credential.unwrap_or(default);
+        if raw.keys.is_empty() && kind.needs_keys() && !takes_own {
+            let help = "add `keys`, each written as ${NAME}";
+            self.needed(None, &format!("{path}.keys"), help);
+        }
+        takes_own
+    }
+
+    /// Returns where an upstream is: as written, or as its kind and its cloud say.
+    fn place(
+        &mut self,
+        written: Option<String>,
+        usual: Option<String>,
+        kind: ProviderKind,
+        path: &str,
+    ) -> String {
+        let url = if let Some(url) = written {
+            self.base_url(&url, path)
+        } else {
+            if usual.is_none() && kind == ProviderKind::Custom {
+                let help = "where it is, such as http://127.0.0.1:8000";
+                self.needed(None, &format!("{path}.base_url"), help);
+            }
+            usual
+        };
+        url.unwrap_or_else(|| ProviderPlan::anthropic().base_url)
+    }
+
+    fn version(&mut self, text: Option<String>, path: &str) -> Option<VersionPlan> {
+        let text = text?;
+        let is_date = text.len() == 10
+            && text.split('-').map(str::len).eq([4, 2, 2])
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'-');
+        if text == "pass" || is_date {
+            return Some(if is_date {
+                VersionPlan::Is(text)
+            } else {
+                VersionPlan::Pass
+            });
+        }
+        let path = format!("{path}.anthropic_version");
+        let message = "`anthropic_version` must be a date or `pass`".to_owned();
+        let help = "such as 2023-06-01";
+        self.fault(&path, "config::bad_value", message, "neither", help);
         None
     }
 
@@ -178,13 +243,34 @@ impl Check<'_, '_> {
     }
 }
 
+fn kind(raw: raw::Kind) -> ProviderKind {
+    match raw {
+        raw::Kind::Anthropic => ProviderKind::Anthropic,
+        raw::Kind::Zai => ProviderKind::Zai,
+        raw::Kind::Minimax => ProviderKind::Minimax,
+        raw::Kind::Kimi => ProviderKind::Kimi,
+        raw::Kind::Deepseek => ProviderKind::Deepseek,
+        raw::Kind::Openrouter => ProviderKind::Openrouter,
+        raw::Kind::Ollama => ProviderKind::Ollama,
+        raw::Kind::Vllm => ProviderKind::Vllm,
+        raw::Kind::Llamacpp => ProviderKind::Llamacpp,
+        raw::Kind::Lmstudio => ProviderKind::Lmstudio,
+        raw::Kind::Custom => ProviderKind::Custom,
+        raw::Kind::Bedrock => ProviderKind::Bedrock,
+        raw::Kind::Vertex => ProviderKind::Vertex,
+        raw::Kind::Azure => ProviderKind::Azure,
+        raw::Kind::ClaudeAws => ProviderKind::ClaudeAws,
+        raw::Kind::ClaudeGoogle => ProviderKind::ClaudeGoogle,
+    }
+}
+
 /// Tells whether a name is short and plain.
 fn plain(name: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     name.len() <= 64 && name.chars().all(good)
 }
 
-fn version(raw: raw::HttpVersion) -> HttpVersion {
+fn http(raw: raw::HttpVersion) -> HttpVersion {
     match raw {
         raw::HttpVersion::Auto => HttpVersion::Auto,
         raw::HttpVersion::Http1 => HttpVersion::Http1,

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::{
-    ANTHROPIC_BASE_URL, AffinityMode, AffinityPlan, AuthPlan, BreakerPlan, DebugPlan, FilePlan,
+    AffinityMode, AffinityPlan, AuthPlan, BreakerPlan, CloudPlan, DebugPlan, FilePlan,
     HealthCheckPlan, HealthPlan, HttpVersion, LogFormat, LogLevel, LoggingPlan, Plan, PoolingPlan,
     ProviderKind, ProviderPlan, ProxyPlan, RoutingPlan, ServerPlan, StrategyPlan, TriggerPlan,
 };
@@ -68,7 +68,7 @@ impl ProviderPlan {
             name: "anthropic".to_owned(),
             kind: ProviderKind::Anthropic,
             enabled: true,
-            base_url: ANTHROPIC_BASE_URL.to_owned(),
+            base_url: "https://api.anthropic.com".to_owned(),
             keys: Vec::new(),
             pooling: PoolingPlan::default(),
             priority: 0,
@@ -77,6 +77,11 @@ impl ProviderPlan {
             models: Vec::new(),
             max_body_bytes: None,
             model_mapping: Vec::new(),
+            model_prefix: None,
+            key_place: None,
+            version: None,
+            counts_tokens: None,
+            cloud: CloudPlan::None,
             accepts_client_credential: true,
             ca_file: None,
             proxy: ProxyPlan::FromEnvironment,

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::{Walk, anchor, join, leaf, nearest};
 use crate::expand::{Expanded, Problem};
 use crate::mask;
-use crate::not_built::{self, Row, When};
+use crate::not_built::Row;
 use crate::source::Words;
 use crate::tree::{Key, Kind, Node};
 
@@ -135,12 +135,6 @@ impl Walk<'_> {
         node: &Node,
         path: &str,
     ) {
-        let value = expanded.text.as_str();
-        let row =
-            not_built::rows(path).find(|row| matches!(row.when, When::Is(word) if word == value));
-        if let Some(row) = row {
-            return self.not_built(row, &node.span, path.to_owned());
-        }
         // What a variable holds is not said, and not hinted at by a near name either.
         let (shown, near) = if expanded.referenced {
             ("value from the environment".to_owned(), None)
@@ -168,10 +162,7 @@ impl Walk<'_> {
             message: format!("{} is not available in this version", row.what),
             path,
             label: "not available".to_owned(),
-            help: match row.when {
-                When::Is(_) => "remove this provider; this version knows: anthropic".to_owned(),
-                When::Present | When::Filled => "remove it".to_owned(),
-            },
+            help: "remove it".to_owned(),
         };
         self.fault(span, words);
     }
