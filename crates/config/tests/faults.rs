@@ -363,11 +363,11 @@ const PROVIDER: &[(&str, &str, usize, &str)] = &[
         35,
         "keys[1].key",
     ),
-    ("aws_region: eu-west-1", "config::conflict", 5, "aws_region"),
+    ("aws_region: eu-west-1", "config::conflict", 17, "aws_region"),
     (
         "anthropic_version: latest",
         "config::bad_value",
-        5,
+        24,
         "anthropic_version",
     ),
 ];
