@@ -63,6 +63,13 @@ const LAYERS: &[Layer] = &[
         tests_may_use: &[],
         forbids: &["tokio", "hyper", "hyper-util"],
     },
+    // The vendors' SDKs stay behind it: nothing else sees their types.
+    Layer {
+        name: "relay-identity",
+        may_use: &["relay-core"],
+        tests_may_use: &["relay-sim"],
+        forbids: FORMS,
+    },
     // An independent witness: it shares no code with what it tests.
     Layer {
         name: "relay-sim",
