@@ -69,6 +69,10 @@ pub fn identity(name: &str, source: Source) -> Result<(Arc<dyn Identity>, Keeper
 }
 
 /// Returns what asks the source, or the feature that it takes.
+#[cfg_attr(
+    all(feature = "aws", feature = "google", feature = "azure"),
+    expect(clippy::unnecessary_wraps, reason = "with fewer features it fails")
+)]
 fn open(source: Source) -> Result<Box<dyn Ask>, &'static str> {
     Ok(match source {
         Source::AwsStatic {
