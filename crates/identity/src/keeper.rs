@@ -129,6 +129,42 @@ impl Kept {
     }
 }
 
+/// What only the keeper does.
+impl Kept {
+    /// Waits until it is time, or somebody wakes it who holds nothing newer.
+    async fn wait(&self, next: Next) -> Why {
+        let mut due = std::pin::pin!(self.due(next));
+        loop {
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = &mut due => return Why::Due,
+            }
+            match self.current() {
+                None => return Why::Due,
+                Some(held) if held.generation <= self.refused.load(Ordering::Relaxed) => {
+                    return Why::Refused;
+                }
+                // Issued between its question and its waking.
+                Some(_newer) => {}
+            }
+        }
+    }
+
+    async fn due(&self, next: Next) {
+        match next {
+            Next::Wanted => std::future::pending().await,
+            Next::After(delay) => sleep(delay.saturating_sub(schedule::FIRST)).await,
+            Next::At(time) => loop {
+                let left = time.saturating_sub(self.clock.unix());
+                if left.is_zero() {
+                    return;
+                }
+                sleep(left.min(LOOK)).await;
+            },
+        }
+    }
+}
+
 impl Identity for Kept {
     fn name(&self) -> &str {
         &self.name
@@ -178,7 +214,7 @@ impl Keeper {
         loop {
             let next = self.question(why).await;
             sleep(schedule::FIRST).await;
-            why = self.wait(next).await;
+            why = self.kept.wait(next).await;
         }
     }
 
@@ -274,39 +310,6 @@ impl Keeper {
     fn later(&mut self) -> Next {
         self.failures = self.failures.saturating_add(1);
         Next::After(schedule::backoff(self.failures, clock::seed()))
-    }
-
-    /// Waits until it is time, or somebody wakes it who holds nothing newer.
-    async fn wait(&self, next: Next) -> Why {
-        let mut due = std::pin::pin!(self.due(next));
-        loop {
-            tokio::select! {
-                () = self.kept.wake.notified() => {}
-                () = &mut due => return Why::Due,
-            }
-            match self.kept.current() {
-                None => return Why::Due,
-                Some(held) if held.generation <= self.kept.refused.load(Ordering::Relaxed) => {
-                    return Why::Refused;
-                }
-                // Issued between its question and its waking.
-                Some(_newer) => {}
-            }
-        }
-    }
-
-    async fn due(&self, next: Next) {
-        match next {
-            Next::Wanted => std::future::pending().await,
-            Next::After(delay) => sleep(delay.saturating_sub(schedule::FIRST)).await,
-            Next::At(time) => loop {
-                let left = time.saturating_sub(self.kept.clock.unix());
-                if left.is_zero() {
-                    return;
-                }
-                sleep(left.min(LOOK)).await;
-            },
-        }
     }
 }
 

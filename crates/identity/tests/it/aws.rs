@@ -119,15 +119,14 @@ impl Container {
 async fn short_lives_are_replaced_before_anybody_asks() {
     if child::is_one() {
         let kept = Kept::start(chain());
-        tell(aws(&*kept.first().await).0);
-        // Nobody calls `renew`: the keeper alone gets the others.
+        // Nobody calls `renew`: the keeper gets them all by itself.
         while kept.identity.current().is_none_or(|it| it.generation < 3) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         return kept.stop().await;
     }
     let sim = IdentitySim::start().await.unwrap();
-    sim.set_life(Duration::from_secs(2));
+    sim.set_life(Duration::from_secs(3));
     let home = tempfile::tempdir().unwrap();
     child::run(
         "aws::short_lives_are_replaced_before_anybody_asks",
@@ -153,7 +152,7 @@ async fn a_failure_is_told_and_the_next_question_recovers() {
         return kept.stop().await;
     }
     let sim = IdentitySim::start().await.unwrap();
-    // The SDK itself asks four times.
+    // A status that the SDK does not ask again for.
     sim.fail_next(1, 403);
     let home = tempfile::tempdir().unwrap();
     child::run(
