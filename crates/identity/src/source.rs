@@ -17,6 +17,7 @@ use crate::Unusable;
 pub(crate) const BOUND: Duration = Duration::from_secs(10);
 
 /// How long a question may take that may start a program: `az`, a `credential_process`.
+#[cfg(any(feature = "aws", feature = "azure"))]
 pub(crate) const BOUND_PROGRAM: Duration = Duration::from_secs(20);
 
 /// Where credentials come from.
@@ -147,10 +148,18 @@ pub(crate) struct Answer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Life {
     /// Until this time since the Unix epoch.
+    #[cfg_attr(
+        not(any(feature = "aws", feature = "azure", test)),
+        expect(dead_code, reason = "no source that is built says so")
+    )]
     Until(Duration),
     /// Without an end that anybody knows.
     Endless,
     /// The SDK keeps it fresh, and tells when it has ended: look again after this time.
+    #[cfg_attr(
+        not(any(feature = "google", test)),
+        expect(dead_code, reason = "no source that is built says so")
+    )]
     Watched(Duration),
 }
 
