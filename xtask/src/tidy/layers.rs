@@ -63,6 +63,14 @@ const LAYERS: &[Layer] = &[
         tests_may_use: &[],
         forbids: &["tokio", "hyper", "hyper-util"],
     },
+    // The vendors' SDKs stay behind it: nothing else sees their types.
+    Layer {
+        name: "relay-identity",
+        may_use: &["relay-core"],
+        tests_may_use: &["relay-sim"],
+        // Not FORMS: Google's SDK names schemars as an option of an option.
+        forbids: &["serde-saphyr", "toml", "toml_edit", "clap"],
+    },
     // An independent witness: it shares no code with what it tests.
     Layer {
         name: "relay-sim",
