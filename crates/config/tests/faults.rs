@@ -420,7 +420,7 @@ fn each_fault_of_a_provider_at_its_place() {
         "providers: [{name: a, type: zai}]",
         "config::missing_key",
         1,
-        13,
+        14,
         "providers[0].keys",
     );
 }
