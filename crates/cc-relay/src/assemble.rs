@@ -1,29 +1,25 @@
-//! Makes a relay from a plan. The only place that names every kind of provider.
+//! Makes a relay from a plan.
 //!
 //! In: a checked [`Plan`]. Out: a snapshot, a connector for each target, and the server's options.
 
+mod upstream;
+
 use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow};
-use http::Uri;
 use relay_config::{
-    AffinityMode, AuthPlan, BreakerPlan, CredentialHeader, HttpVersion, KeyPlan, LoggingPlan, Plan,
-    ProviderKind, ProviderPlan, ProxyPlan, RoutingPlan, SelectionPlan, StrategyPlan,
+    AffinityMode, AuthPlan, BreakerPlan, CredentialHeader, LoggingPlan, Plan, RoutingPlan,
+    StrategyPlan,
 };
 use relay_core::board::Board;
 use relay_core::breaker::BreakerOptions;
-use relay_core::credential::{self, AuthPolicy, Client, UpstreamCredential};
-use relay_core::keys::{KeyLimits, KeyPool, KeySpec, Selection};
+use relay_core::credential::{self, AuthPolicy, Client};
 use relay_core::models::{ModelMap, Pattern};
-use relay_core::provider::Provider;
 use relay_core::request::{ModelName, Timeouts};
 use relay_core::snapshot::{Limits, Routing, Snapshot, Target, TargetId, Triggers};
-use relay_core::station::Station;
 use relay_core::strategy::{Kind, ModelRule};
-use relay_providers::compatible::{Compatible, ROWS};
-use relay_proxy::{
-    self as proxy, Connector, ConnectorOptions, ExhibitOptions, Probing, ProxyChoice,
-};
+use relay_proxy::{Background, Connector, ExhibitOptions, Probing};
+
+use upstream::upstream;
 
 /// The parts of a relay.
 #[expect(missing_debug_implementations, reason = "a snapshot holds secrets")]
@@ -36,6 +32,8 @@ pub struct Assembled {
     pub snapshot: Snapshot,
     /// How each target is reached, in the snapshot's order.
     pub connectors: Vec<Arc<Connector>>,
+    /// What keeps credentials fresh.
+    pub background: Background,
     /// What the log keeps beyond the record.
     pub exhibit: ExhibitOptions,
 }
@@ -48,12 +46,11 @@ pub fn assemble(plan: &Plan) -> anyhow::Result<Assembled> {
     let mut targets = Vec::new();
     let mut connectors = Vec::new();
     let options = breaker(&plan.health.breaker);
+    let mut background = Background::default();
     for provider in plan.providers.iter().filter(|provider| provider.enabled) {
-        let base = base_url(provider)?;
-        let keys = keys(provider, &plan.routing);
-        let station = Station::new(keys, options);
-        targets.push(Arc::new(target(provider, &base, plan, station)));
-        connectors.push(Arc::new(connector(provider, &base)?));
+        let upstream = upstream(provider, plan, options, &mut background)?;
+        targets.push(Arc::new(upstream.target));
+        connectors.push(Arc::new(upstream.connector));
     }
     let server = &plan.server;
     let routing = &plan.routing;
@@ -84,6 +81,7 @@ pub fn assemble(plan: &Plan) -> anyhow::Result<Assembled> {
         }),
         snapshot,
         connectors,
+        background,
         exhibit: exhibit(&plan.logging),
     })
 }
@@ -119,66 +117,9 @@ fn auth(plan: &AuthPlan) -> AuthPolicy {
     }
 }
 
-fn base_url(provider: &ProviderPlan) -> anyhow::Result<Uri> {
-    provider
-        .base_url
-        .parse()
-        .with_context(|| format!("base_url of {}", provider.name))
-}
-
-fn target(provider: &ProviderPlan, base: &Uri, plan: &Plan, station: Arc<Station>) -> Target {
-    Target {
-        id: TargetId::new(provider.name.as_str()),
-        provider: dialect(provider, base),
-        vendor: provider.vendor.as_str().into(),
-        priority: provider.priority,
-        weight: provider.weight,
-        models: provider.models.iter().map(|it| Pattern::new(it)).collect(),
-        model_mapping: model_map(&provider.model_mapping),
-        max_body_bytes: provider
-            .max_body_bytes
-            .unwrap_or(plan.server.max_body_bytes),
-        accepts_client_credential: provider.accepts_client_credential,
-        station,
-    }
-}
-
-fn model_map(pairs: &[(String, String)]) -> ModelMap {
+pub(super) fn model_map(pairs: &[(String, String)]) -> ModelMap {
     let pair = |(from, to): &(String, String)| (Pattern::new(from), ModelName::new(to.as_str()));
     ModelMap::new(pairs.iter().map(pair))
-}
-
-fn keys(provider: &ProviderPlan, routing: &RoutingPlan) -> Arc<KeyPool> {
-    let spec = |key: &KeyPlan| KeySpec {
-        id: key.secret.id(),
-        name: key.name.as_str().into(),
-        credential: UpstreamCredential::Relay(key.secret.clone()),
-        weight: key.weight,
-        priority: key.priority,
-        limits: KeyLimits {
-            rpm: key.limits.rpm,
-            tpm: key.limits.tpm,
-            itpm: key.limits.itpm,
-            otpm: key.limits.otpm,
-        },
-    };
-    let used = if provider.pooling.enabled {
-        provider.keys.len()
-    } else {
-        1
-    };
-    let specs = provider.keys.iter().take(used).map(spec).collect();
-    let selection = match provider.pooling.strategy {
-        Some(SelectionPlan::Weighted) => Selection::Weighted,
-        Some(SelectionPlan::RoundRobin) => Selection::RoundRobin,
-        Some(SelectionPlan::Random) => Selection::Random,
-        Some(SelectionPlan::LeastLoaded) => Selection::LeastLoaded,
-        // Where sessions are kept, their hash places them; what has no session goes where there is
-        // most room.
-        None if routing.affinity.mode == AffinityMode::Off => Selection::LeastLoaded,
-        None => Selection::Placed,
-    };
-    KeyPool::new(specs, selection)
 }
 
 fn breaker(plan: &BreakerPlan) -> BreakerOptions {
@@ -247,37 +188,4 @@ fn strategy(plan: StrategyPlan) -> Kind {
         StrategyPlan::Cost => Kind::Cost,
         StrategyPlan::Latency => Kind::Latency,
     }
-}
-
-fn dialect(provider: &ProviderPlan, base: &Uri) -> Box<dyn Provider> {
-    match provider.kind {
-        ProviderKind::Anthropic => Box::new(Compatible::of(&ROWS[0], base.path())),
-    }
-}
-
-fn connector(provider: &ProviderPlan, base: &Uri) -> anyhow::Result<Connector> {
-    let authority = base
-        .authority()
-        .ok_or_else(|| anyhow!("base_url without a host"))?
-        .clone();
-    let options = ConnectorOptions {
-        tls: base.scheme_str() == Some("https"),
-        authority,
-        ca_file: provider.ca_file.clone(),
-        proxy: match &provider.proxy {
-            ProxyPlan::FromEnvironment => ProxyChoice::FromEnvironment,
-            ProxyPlan::None => ProxyChoice::None,
-            ProxyPlan::Url(url) => ProxyChoice::Url(url.as_str().into()),
-        },
-        http_version: match provider.http_version {
-            HttpVersion::Auto => proxy::HttpVersion::Auto,
-            HttpVersion::Http1 => proxy::HttpVersion::Http1,
-            HttpVersion::Http2 => proxy::HttpVersion::Http2,
-        },
-        connect_timeout: provider.connect_timeout,
-        prewarm: provider.prewarm,
-        max_idle: provider.max_idle_connections,
-        idle_timeout: provider.idle_timeout,
-    };
-    Connector::new(options).with_context(|| format!("provider {}", provider.name))
 }

@@ -43,6 +43,7 @@ pub fn start(plan: &Plan, sink: Arc<dyn RecordSink>) -> Result<Server, Failure> 
         probing,
         snapshot,
         connectors,
+        background,
         exhibit,
     } = assemble(plan)
         .map_err(|error| Failure::new(Exit::ConfigInvalid, "assemble", format!("{error:#}")))?;
@@ -54,6 +55,7 @@ pub fn start(plan: &Plan, sink: Arc<dyn RecordSink>) -> Result<Server, Failure> 
         max_connections: plan.server.max_connections,
         board,
         probing,
+        background,
         exhibit,
         version: VERSION,
     };

@@ -363,7 +363,12 @@ const PROVIDER: &[(&str, &str, usize, &str)] = &[
         35,
         "keys[1].key",
     ),
-    ("aws_region: eu-west-1", "config::conflict", 17, "aws_region"),
+    (
+        "aws_region: eu-west-1",
+        "config::conflict",
+        17,
+        "aws_region",
+    ),
     (
         "anthropic_version: latest",
         "config::bad_value",

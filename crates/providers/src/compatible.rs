@@ -42,8 +42,10 @@ pub struct Compatible {
     pub path_prefix: Box<str>,
     /// Where its key goes.
     pub key_header: KeyHeader,
-    /// Which version of the API it is asked in.
-    pub version: Version,
+    /// Which version of the API it is asked in. `None`: the client's own.
+    pub version: Option<HeaderValue>,
+    /// What stands before the name of each of its models.
+    pub model_prefix: Box<str>,
     /// Whether it counts tokens.
     pub counts_tokens: bool,
     /// Further headers, the same for every request.
@@ -57,7 +59,11 @@ impl Compatible {
             row,
             path_prefix: path_prefix.trim_end_matches('/').into(),
             key_header: row.key_header,
-            version: row.version,
+            version: match row.version {
+                Version::Passes => None,
+                Version::Is(version) => Some(HeaderValue::from_static(version)),
+            },
+            model_prefix: row.model_prefix.into(),
             counts_tokens: row.counts_tokens,
             headers: Vec::new(),
         }
@@ -105,8 +111,8 @@ impl Compatible {
             };
             headers.insert(name, value);
         }
-        if let Version::Is(version) = self.version {
-            headers.insert(ANTHROPIC_VERSION, HeaderValue::from_static(version));
+        if let Some(version) = &self.version {
+            headers.insert(ANTHROPIC_VERSION, version.clone());
         }
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
@@ -123,7 +129,7 @@ impl Provider for Compatible {
         changes: &Changes<'_>,
     ) -> Result<Encoded, RelayError> {
         let trimmed = self.trim(&mut request, changes);
-        let (edits, thinking_removed) = edits(&request, changes, self.row.model_prefix);
+        let (edits, thinking_removed) = edits(&request, changes, &self.model_prefix);
         let edits = in_order([edits, trimmed.edits].concat());
         let body = splice(&request.body, &edits)
             .map_err(|_| RelayError::Internal("an edit's place in the body is wrong"))?;

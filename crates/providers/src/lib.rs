@@ -3,6 +3,7 @@
 //! In: an inbound request. Out: the same request as an upstream wants it. Nothing here does I/O,
 //! reads a clock, or parses a body into a tree: a body is edited by splicing bytes, or not at all.
 
+pub mod bedrock;
 pub mod betas;
 pub mod compatible;
 pub mod errors;

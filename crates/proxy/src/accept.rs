@@ -12,10 +12,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use relay_core::board::Board;
 use relay_core::snapshot::Snapshot;
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio::time::{interval, sleep};
 use tokio_util::sync::CancellationToken;
@@ -25,34 +23,12 @@ use tracing::warn;
 use crate::buffer::Buffers;
 use crate::clock::{self, Clock, RequestIds};
 use crate::connect::Connector;
-use crate::finish::{Counters, ExhibitOptions, RecordSink, Shared};
+use crate::finish::{Counters, RecordSink, Shared};
+use crate::options::ServerOptions;
 use crate::pool::Pool;
 use crate::probe::{Probing, probe};
 use crate::serve::{ConnectionOptions, serve_connection};
 use crate::worker::Worker;
-
-/// How to listen, and what to begin with.
-#[derive(Debug)]
-pub struct ServerOptions {
-    /// The socket, bound and listening.
-    pub listener: std::net::TcpListener,
-    /// TLS for clients, if any.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
-    /// Whether HTTP/2 is spoken: by ALPN over TLS, by prior knowledge without.
-    pub enable_http2: bool,
-    /// Worker threads.
-    pub workers: usize,
-    /// Most client connections at once; one more is closed at once.
-    pub max_connections: usize,
-    /// What the relay remembers.
-    pub board: Arc<Board>,
-    /// How upstreams in trouble are asked, if they are.
-    pub probing: Option<Probing>,
-    /// What the log keeps beyond the record.
-    pub exhibit: ExhibitOptions,
-    /// The version that `/health` tells.
-    pub version: &'static str,
-}
 
 /// A running relay.
 #[expect(missing_debug_implementations, reason = "a snapshot holds secrets")]
@@ -160,10 +136,9 @@ impl Server {
             // One asks for all.
             run.probing = options.probing.filter(|_| index == 0);
             seats.push(seat);
-            let runtime = runtime()?;
-            let body = move || runtime.block_on(run.work(outlet));
-            let thread = std::thread::Builder::new().name(format!("worker-{index}"));
-            threads.push(thread.spawn(body)?);
+            threads.push(thread(&format!("worker-{index}"), move || {
+                run.work(outlet)
+            })?);
         }
         let draining = crew.draining;
         let listen = Listen {
@@ -172,14 +147,13 @@ impl Server {
             max_connections: options.max_connections,
             stop: stop.clone(),
         };
-        let runtime = runtime()?;
-        let listener = options.listener;
-        let body = move || runtime.block_on(listen.accept(listener));
-        threads.push(
-            std::thread::Builder::new()
-                .name("accept".to_owned())
-                .spawn(body)?,
-        );
+        if !options.background.is_empty() {
+            threads.push(thread("background", {
+                let (background, abort) = (options.background, abort.clone());
+                move || background.run(abort)
+            })?);
+        }
+        threads.push(thread("accept", move || listen.accept(options.listener))?);
         Ok(Self {
             address,
             settings: crew.settings,
@@ -253,11 +227,17 @@ impl Drop for Server {
     }
 }
 
-fn runtime() -> std::io::Result<Runtime> {
-    tokio::runtime::Builder::new_current_thread()
+/// Works on a thread of its own, with a runtime of its own.
+fn thread<W: Future<Output = ()>>(
+    name: &str,
+    work: impl FnOnce() -> W + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
-        .build()
+        .build()?;
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    thread.spawn(move || runtime.block_on(work()))
 }
 
 /// The listener's own loop.

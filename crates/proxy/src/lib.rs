@@ -6,6 +6,7 @@
 
 mod accept;
 mod authorize;
+mod background;
 mod body;
 mod buffer;
 mod choose;
@@ -21,6 +22,7 @@ mod local;
 mod health;
 mod hold;
 mod observe;
+mod options;
 mod pool;
 mod probe;
 mod relay;
@@ -32,8 +34,10 @@ mod travel;
 mod wait;
 mod worker;
 
-pub use accept::{Hurry, Server, ServerOptions};
+pub use accept::{Hurry, Server};
+pub use background::Background;
 pub use connect::{ConnectError, Connector, ConnectorOptions, HttpVersion, ProxyChoice};
 pub use finish::{Counters, ExhibitOptions, RecordSink};
+pub use options::ServerOptions;
 pub use probe::Probing;
 pub use tls::{ServerTlsError, server_config};

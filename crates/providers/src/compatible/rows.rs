@@ -53,8 +53,6 @@ pub struct ModelsRoute {
 pub struct Row {
     /// Its name in the config file.
     pub name: &'static str,
-    /// Where it is, unless the config file says otherwise. `None`: it has to.
-    pub base_url: Option<&'static str>,
     /// Where the key goes.
     pub key_header: KeyHeader,
     /// Whether it answers without a key.
@@ -90,7 +88,6 @@ const OPENAI_LIST: ModelsRoute = ModelsRoute {
 /// Anthropic itself, under another name: what each row differs from.
 const ANTHROPIC: Row = Row {
     name: "anthropic",
-    base_url: Some("https://api.anthropic.com"),
     key_header: KeyHeader::ApiKey,
     needs_key: true,
     version: Version::Passes,
@@ -124,17 +121,15 @@ const SERVICE: Row = Row {
 };
 
 /// The table.
-pub const ROWS: [Row; 15] = [
+pub static ROWS: [Row; 15] = [
     ANTHROPIC,
     Row {
         name: "zai",
-        base_url: Some("https://api.z.ai/api/anthropic"),
         vendor: Vendor::Zai,
         ..SERVICE
     },
     Row {
         name: "minimax",
-        base_url: Some("https://api.minimax.io/anthropic"),
         counts_tokens: true,
         takes: Takes {
             betas: Betas::All,
@@ -145,7 +140,6 @@ pub const ROWS: [Row; 15] = [
     },
     Row {
         name: "kimi",
-        base_url: Some("https://api.moonshot.ai/anthropic"),
         key_header: KeyHeader::Bearer,
         models: Some(ModelsRoute {
             at_root: true,
@@ -155,7 +149,6 @@ pub const ROWS: [Row; 15] = [
     },
     Row {
         name: "deepseek",
-        base_url: Some("https://api.deepseek.com/anthropic"),
         counts_tokens: true,
         models: Some(ModelsRoute {
             path: "/models",
@@ -166,36 +159,30 @@ pub const ROWS: [Row; 15] = [
     },
     Row {
         name: "openrouter",
-        base_url: Some("https://openrouter.ai/api"),
         key_header: KeyHeader::Bearer,
         models: Some(OPENAI_LIST),
         ..SERVICE
     },
     Row {
         name: "ollama",
-        base_url: Some("http://127.0.0.1:11434"),
         counts_tokens: false,
         ..LOCAL
     },
     Row {
         name: "vllm",
-        base_url: Some("http://127.0.0.1:8000"),
         ..LOCAL
     },
     Row {
         name: "llamacpp",
-        base_url: Some("http://127.0.0.1:8080"),
         ..LOCAL
     },
     Row {
         name: "lmstudio",
-        base_url: Some("http://127.0.0.1:1234"),
         counts_tokens: false,
         ..LOCAL
     },
     Row {
         name: "custom",
-        base_url: None,
         key_header: KeyHeader::ApiKey,
         models: Some(ANTHROPIC_LIST),
         ..LOCAL
@@ -231,7 +218,6 @@ pub const ROWS: [Row; 15] = [
 
 /// A cloud that speaks the Messages API: its address and credential are made from other settings.
 const CLOUD: Row = Row {
-    base_url: None,
     models: None,
     ..ANTHROPIC
 };

@@ -1,0 +1,264 @@
+//! Makes one upstream from its plan. The only place that names every kind of provider.
+//!
+//! In: the plan of an upstream. Out: its target and its connector; what keeps its credential fresh
+//! goes to the background.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use http::Uri;
+use http::header::{HeaderName, HeaderValue};
+use relay_config::{
+    AffinityMode, AwsPlan, AzurePlan, CloudPlan, HttpVersion, KeyPlace, KeyPlan, Plan,
+    ProviderKind, ProviderPlan, ProxyPlan, RoutingPlan, SelectionPlan, VersionPlan,
+};
+use relay_core::breaker::BreakerOptions;
+use relay_core::credential::UpstreamCredential;
+use relay_core::keys::{KeyLimits, KeyPool, KeySpec, Selection};
+use relay_core::models::Pattern;
+use relay_core::provider::Provider;
+use relay_core::secret::Secret;
+use relay_core::snapshot::{Target, TargetId};
+use relay_core::station::Station;
+use relay_identity::{EntraApp, EntraChain, Source, identity};
+use relay_providers::compatible::{Compatible, KeyHeader, row};
+use relay_providers::vertex::Vertex;
+use relay_proxy::{self as proxy, Background, Connector, ConnectorOptions, ProxyChoice};
+use tokio_util::sync::CancellationToken;
+
+use super::model_map;
+
+/// An upstream, and how it is reached.
+pub(super) struct Upstream {
+    pub(super) target: Target,
+    pub(super) connector: Connector,
+}
+
+/// Makes an upstream.
+pub(super) fn upstream(
+    provider: &ProviderPlan,
+    plan: &Plan,
+    options: BreakerOptions,
+    background: &mut Background,
+) -> anyhow::Result<Upstream> {
+    let base = base_url(provider)?;
+    let keys = keys(provider, &plan.routing, background)?;
+    let station = Station::new(keys, options);
+    Ok(Upstream {
+        target: target(provider, &base, plan, station)?,
+        connector: connector(provider, &base)?,
+    })
+}
+
+fn base_url(provider: &ProviderPlan) -> anyhow::Result<Uri> {
+    provider
+        .base_url
+        .parse()
+        .with_context(|| format!("base_url of {}", provider.name))
+}
+
+fn target(
+    provider: &ProviderPlan,
+    base: &Uri,
+    plan: &Plan,
+    station: Arc<Station>,
+) -> anyhow::Result<Target> {
+    Ok(Target {
+        id: TargetId::new(provider.name.as_str()),
+        provider: dialect(provider, base)?,
+        vendor: provider.vendor.as_str().into(),
+        priority: provider.priority,
+        weight: provider.weight,
+        models: provider.models.iter().map(|it| Pattern::new(it)).collect(),
+        model_mapping: model_map(&provider.model_mapping),
+        max_body_bytes: provider
+            .max_body_bytes
+            .unwrap_or(plan.server.max_body_bytes),
+        accepts_client_credential: provider.accepts_client_credential,
+        station,
+    })
+}
+
+fn keys(
+    provider: &ProviderPlan,
+    routing: &RoutingPlan,
+    background: &mut Background,
+) -> anyhow::Result<Arc<KeyPool>> {
+    let spec = |key: &KeyPlan| KeySpec {
+        id: key.secret.id(),
+        name: key.name.as_str().into(),
+        credential: UpstreamCredential::Relay(key.secret.clone()),
+        weight: key.weight,
+        priority: key.priority,
+        limits: KeyLimits {
+            rpm: key.limits.rpm,
+            tpm: key.limits.tpm,
+            itpm: key.limits.itpm,
+            otpm: key.limits.otpm,
+        },
+    };
+    let used = if provider.pooling.enabled {
+        provider.keys.len()
+    } else {
+        1
+    };
+    let mut specs: Vec<KeySpec> = provider.keys.iter().take(used).map(spec).collect();
+    if specs.is_empty() {
+        specs.extend(stand_in(provider, background)?);
+    }
+    let selection = match provider.pooling.strategy {
+        Some(SelectionPlan::Weighted) => Selection::Weighted,
+        Some(SelectionPlan::RoundRobin) => Selection::RoundRobin,
+        Some(SelectionPlan::Random) => Selection::Random,
+        Some(SelectionPlan::LeastLoaded) => Selection::LeastLoaded,
+        // Where sessions are kept, their hash places them; what has no session goes where there is
+        // most room.
+        None if routing.affinity.mode == AffinityMode::Off => Selection::LeastLoaded,
+        None => Selection::Placed,
+    };
+    Ok(KeyPool::new(specs, selection))
+}
+
+/// Returns what stands in a pool where the file has no keys: an identity, or nothing where no
+/// credential is asked for.
+fn stand_in(
+    provider: &ProviderPlan,
+    background: &mut Background,
+) -> anyhow::Result<Option<KeySpec>> {
+    let name = provider.name.as_str();
+    let (label, credential) = match source(&provider.cloud) {
+        Some(source) => {
+            let (identity, keeper) = identity(name, source)?;
+            background.add(keeper.run(CancellationToken::new()));
+            ("identity", UpstreamCredential::Identity(identity))
+        }
+        None if provider.kind.answers_without_key() => ("none", UpstreamCredential::Nothing),
+        None => return Ok(None),
+    };
+    Ok(Some(KeySpec {
+        // Named by what it is: there is no key whose digest could name it.
+        id: Secret::new(format!("{label} {name}")).id(),
+        name: label.into(),
+        credential,
+        weight: 1,
+        priority: 0,
+        limits: KeyLimits::default(),
+    }))
+}
+
+/// Returns where a cloud's credential comes from.
+fn source(cloud: &CloudPlan) -> Option<Source> {
+    match cloud {
+        CloudPlan::None => None,
+        CloudPlan::Aws(AwsPlan {
+            access_key: Some(key),
+            ..
+        }) => Some(Source::AwsStatic {
+            access_key_id: key.id.clone(),
+            secret_access_key: key.secret.clone(),
+            session_token: key.session_token.clone(),
+        }),
+        CloudPlan::Aws(aws) => Some(Source::AwsChain {
+            profile: aws.profile.clone(),
+            region: aws.region.clone(),
+        }),
+        CloudPlan::Google(_) => Some(Source::GoogleDefault {
+            quota_project: None,
+        }),
+        CloudPlan::Azure(AzurePlan {
+            application: Some(application),
+            ..
+        }) => Some(Source::EntraSecret(EntraApp {
+            tenant_id: application.tenant.clone(),
+            client_id: application.client_id.clone(),
+            client_secret: application.secret.clone(),
+            authority_host: None,
+            scope: None,
+        })),
+        CloudPlan::Azure(azure) => Some(Source::EntraChain(EntraChain {
+            client_id: azure.client_id.clone(),
+            ..EntraChain::default()
+        })),
+    }
+}
+
+/// Returns the dialect of an upstream.
+fn dialect(provider: &ProviderPlan, base: &Uri) -> anyhow::Result<Box<dyn Provider>> {
+    let prefix = base.path();
+    let compatible = |name: &str| -> anyhow::Result<Compatible> {
+        let row = row(name).with_context(|| format!("no row for type {name}"))?;
+        let mut compatible = Compatible::of(row, prefix);
+        amend(&mut compatible, provider)?;
+        Ok(compatible)
+    };
+    Ok(match (&provider.cloud, provider.kind) {
+        (CloudPlan::Google(google), ProviderKind::Vertex) => Box::new(Vertex {
+            path_prefix: prefix.trim_end_matches('/').into(),
+            project: google.project.as_str().into(),
+            location: google.location.as_str().into(),
+        }),
+        (CloudPlan::Aws(aws), ProviderKind::Bedrock) if aws.mantle => {
+            Box::new(compatible("bedrock_mantle")?)
+        }
+        (_, kind) => Box::new(compatible(kind.as_str())?),
+    })
+}
+
+/// Puts in what the file says otherwise than the row.
+fn amend(compatible: &mut Compatible, provider: &ProviderPlan) -> anyhow::Result<()> {
+    match provider.key_place {
+        Some(KeyPlace::ApiKey) => compatible.key_header = KeyHeader::ApiKey,
+        Some(KeyPlace::Bearer) => compatible.key_header = KeyHeader::Bearer,
+        None => {}
+    }
+    match &provider.version {
+        Some(VersionPlan::Pass) => compatible.version = None,
+        Some(VersionPlan::Is(version)) => {
+            compatible.version = Some(HeaderValue::from_str(version)?);
+        }
+        None => {}
+    }
+    if let Some(counts) = provider.counts_tokens {
+        compatible.counts_tokens = counts;
+    }
+    if let Some(prefix) = &provider.model_prefix {
+        compatible.model_prefix = prefix.as_str().into();
+    }
+    if let CloudPlan::Aws(AwsPlan {
+        workspace: Some(workspace),
+        ..
+    }) = &provider.cloud
+    {
+        let name = HeaderName::from_static("anthropic-workspace-id");
+        let value = HeaderValue::from_str(workspace)?;
+        compatible.headers.push((name, value));
+    }
+    Ok(())
+}
+
+fn connector(provider: &ProviderPlan, base: &Uri) -> anyhow::Result<Connector> {
+    let authority = base
+        .authority()
+        .ok_or_else(|| anyhow!("base_url without a host"))?
+        .clone();
+    let options = ConnectorOptions {
+        tls: base.scheme_str() == Some("https"),
+        authority,
+        ca_file: provider.ca_file.clone(),
+        proxy: match &provider.proxy {
+            ProxyPlan::FromEnvironment => ProxyChoice::FromEnvironment,
+            ProxyPlan::None => ProxyChoice::None,
+            ProxyPlan::Url(url) => ProxyChoice::Url(url.as_str().into()),
+        },
+        http_version: match provider.http_version {
+            HttpVersion::Auto => proxy::HttpVersion::Auto,
+            HttpVersion::Http1 => proxy::HttpVersion::Http1,
+            HttpVersion::Http2 => proxy::HttpVersion::Http2,
+        },
+        connect_timeout: provider.connect_timeout,
+        prewarm: provider.prewarm,
+        max_idle: provider.max_idle_connections,
+        idle_timeout: provider.idle_timeout,
+    };
+    Connector::new(options).with_context(|| format!("provider {}", provider.name))
+}

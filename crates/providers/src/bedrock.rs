@@ -1,0 +1,4 @@
+//! AWS Bedrock: `InvokeModel` both ways.
+
+pub mod frames;
+pub mod stream;

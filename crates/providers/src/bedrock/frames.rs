@@ -1,0 +1,166 @@
+//! AWS's event stream: frames with checksums.
+//!
+//! In: bytes, cut anywhere. Out: frames, each as soon as its last byte is in. It must never hand out
+//! a frame whose checksums are wrong, nor keep more than one frame's bytes.
+//!
+//! A frame is, in big-endian: total length (u32), length of the headers (u32), CRC-32 of these 8
+//! bytes, the headers, the payload, CRC-32 of all before it. Limits as in botocore: headers 128 KiB,
+//! payload 24 MiB. Source: the event-stream pages of the Smithy specification (read 2026-11-22).
+
+use std::ops::Range;
+
+use relay_core::provider::Undecodable;
+
+const PRELUDE: usize = 12;
+const CRC: usize = 4;
+const MOST_HEADERS: usize = 128 * 1024;
+const MOST_PAYLOAD: usize = 24 * 1024 * 1024;
+
+/// A frame with good checksums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame<'a> {
+    headers: &'a [u8],
+    /// What it carries.
+    pub payload: &'a [u8],
+}
+
+/// Cuts bytes into frames.
+#[derive(Debug, Default)]
+pub struct FrameDecoder {
+    /// The start of a frame whose end is still to come.
+    partial: Vec<u8>,
+}
+
+/// Where the parts of a frame stand.
+struct Shape {
+    headers: Range<usize>,
+    payload: Range<usize>,
+    total: usize,
+}
+
+impl FrameDecoder {
+    /// Takes the next bytes; calls `each` for every frame that is whole.
+    ///
+    /// # Errors
+    /// [`Undecodable`] at the first frame that is wrong, or what `each` returns. Nothing may be
+    /// pushed behind that.
+    pub fn push(
+        &mut self,
+        mut bytes: &[u8],
+        mut each: impl FnMut(Frame<'_>) -> Result<(), Undecodable>,
+    ) -> Result<(), Undecodable> {
+        while !bytes.is_empty() {
+            if self.partial.is_empty() {
+                match shape(bytes)?.filter(|shape| bytes.len() >= shape.total) {
+                    Some(shape) => {
+                        let (frame, rest) = bytes.split_at(shape.total);
+                        each(checked(frame, &shape)?)?;
+                        bytes = rest;
+                    }
+                    None => {
+                        self.partial.extend_from_slice(bytes);
+                        return Ok(());
+                    }
+                }
+                continue;
+            }
+            let wanted = shape(&self.partial)?.map_or(PRELUDE, |shape| shape.total);
+            let missing = wanted.saturating_sub(self.partial.len()).min(bytes.len());
+            let (now, rest) = bytes.split_at(missing);
+            self.partial.extend_from_slice(now);
+            bytes = rest;
+            if let Some(shape) = shape(&self.partial)?
+                && self.partial.len() >= shape.total
+            {
+                each(checked(&self.partial, &shape)?)?;
+                self.partial.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells whether the end of a frame is still to come.
+    pub fn is_within(&self) -> bool {
+        !self.partial.is_empty()
+    }
+}
+
+fn number(bytes: &[u8], at: usize) -> Option<u32> {
+    let bytes = bytes.get(at..at.checked_add(4)?)?;
+    Some(u32::from_be_bytes(bytes.try_into().ok()?))
+}
+
+/// Reads the prelude; `None` if it is not whole.
+fn shape(bytes: &[u8]) -> Result<Option<Shape>, Undecodable> {
+    let Some(prelude) = bytes.get(..8) else {
+        return Ok(None);
+    };
+    let Some(crc) = number(bytes, 8) else {
+        return Ok(None);
+    };
+    if crc32fast::hash(prelude) != crc {
+        return Err(Undecodable("the checksum of a frame's prelude is wrong"));
+    }
+    let length = |at| number(bytes, at).and_then(|length| usize::try_from(length).ok());
+    let (Some(total), Some(headers)) = (length(0), length(4)) else {
+        return Ok(None);
+    };
+    let bad = Undecodable("the lengths of a frame are wrong");
+    let end = PRELUDE.checked_add(headers).ok_or(bad)?;
+    let payload = total.checked_sub(CRC).and_then(|it| it.checked_sub(end)).ok_or(bad)?;
+    if headers > MOST_HEADERS || payload > MOST_PAYLOAD {
+        return Err(Undecodable("a frame is too long"));
+    }
+    Ok(Some(Shape {
+        headers: PRELUDE..end,
+        payload: end..total.saturating_sub(CRC),
+        total,
+    }))
+}
+
+fn checked<'a>(bytes: &'a [u8], shape: &Shape) -> Result<Frame<'a>, Undecodable> {
+    let crc = number(bytes, shape.payload.end);
+    let before = bytes.get(..shape.payload.end).unwrap_or_default();
+    if crc != Some(crc32fast::hash(before)) {
+        return Err(Undecodable("the checksum of a frame is wrong"));
+    }
+    Ok(Frame {
+        headers: bytes.get(shape.headers.clone()).unwrap_or_default(),
+        payload: bytes.get(shape.payload.clone()).unwrap_or_default(),
+    })
+}
+
+impl<'a> Frame<'a> {
+    /// Returns the text of a header; `None` if it is not there, is no text, or stands behind
+    /// something that cannot be read.
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        let mut rest = self.headers;
+        loop {
+            let (length, after) = rest.split_first()?;
+            let (key, after) = after.split_at_checked((*length).into())?;
+            let (kind, after) = after.split_first()?;
+            let (value, after) = match kind {
+                0 | 1 => (None, after),
+                2 => (None, after.get(1..)?),
+                3 => (None, after.get(2..)?),
+                4 => (None, after.get(4..)?),
+                5 | 8 => (None, after.get(8..)?),
+                9 => (None, after.get(16..)?),
+                6 | 7 => {
+                    let (length, after) = after.split_first_chunk::<2>()?;
+                    let length = u16::from_be_bytes(*length).into();
+                    let (value, after) = after.split_at_checked(length)?;
+                    (Some(value).filter(|_| *kind == 7), after)
+                }
+                _ => return None,
+            };
+            if key == name.as_bytes() {
+                return std::str::from_utf8(value?).ok();
+            }
+            rest = after;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
