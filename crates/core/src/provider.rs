@@ -73,8 +73,8 @@ pub trait Provider: Send + Sync + fmt::Debug {
 
     /// Returns what reads an answer with this head, and makes the head what the client gets. `None`
     /// where the bytes pass as they come.
-    fn decoder(&self, head: &mut response::Parts) -> Option<Box<dyn Decoder>> {
-        let _ = head;
+    fn decoder(&self, endpoint: Endpoint, head: &mut response::Parts) -> Option<Box<dyn Decoder>> {
+        let _ = (endpoint, head);
         None
     }
 

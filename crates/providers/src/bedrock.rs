@@ -1,4 +1,5 @@
 //! AWS Bedrock: `InvokeModel` both ways.
 
 pub mod frames;
+pub mod invoke;
 pub mod stream;

@@ -26,6 +26,7 @@ pub use rows::{KeyHeader, ModelsRoute, ModelsShape, ROWS, Row, Version, row};
 use crate::errors::Vendor;
 use crate::fields::in_order;
 use crate::lacks::lacks;
+use crate::sign::{Signer, digest};
 use crate::splice::{Edit, splice};
 use crate::thinking::strip_thinking;
 use crate::trim::{Trimmed, set_betas, trim};
@@ -48,6 +49,8 @@ pub struct Compatible {
     pub model_prefix: Box<str>,
     /// Whether it counts tokens.
     pub counts_tokens: bool,
+    /// For what requests are signed, where AWS credentials sign them.
+    pub signer: Option<Signer>,
     /// Further headers, the same for every request.
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -65,6 +68,7 @@ impl Compatible {
             },
             model_prefix: row.model_prefix.into(),
             counts_tokens: row.counts_tokens,
+            signer: None,
             headers: Vec::new(),
         }
     }
@@ -140,8 +144,8 @@ impl Provider for Compatible {
             method: request.head.method,
             path_and_query,
             headers,
+            body_sha256: self.signer.as_ref().and_then(|_| digest(credential, &body)),
             body,
-            body_sha256: None,
             thinking_removed,
             removed: trimmed.removed,
         })
@@ -151,8 +155,11 @@ impl Provider for Compatible {
         &self,
         encoded: &mut Encoded,
         credential: &UpstreamCredential,
-        _unix: Duration,
+        unix: Duration,
     ) -> Result<(), RelayError> {
+        if let (Some(signer), UpstreamCredential::Issued(issued)) = (&self.signer, credential) {
+            signer.sign(encoded, issued, unix)?;
+        }
         set_bearer(&mut encoded.headers, credential)
     }
 

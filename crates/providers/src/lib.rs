@@ -10,6 +10,7 @@ pub mod errors;
 pub mod fields;
 pub mod lacks;
 pub mod roles;
+pub mod sign;
 pub mod splice;
 pub mod thinking;
 pub mod trim;

@@ -98,10 +98,12 @@ enum Step {
 }
 
 impl Answer {
-    fn of(sent: Sent, provider: &dyn Provider) -> Self {
+    fn of(sent: Sent, provider: &dyn Provider, endpoint: Endpoint) -> Self {
         let (mut head, body) = sent.response.into_parts();
         let is_refusal = head.status.is_client_error() || head.status.is_server_error();
-        let decoder = (!is_refusal).then(|| provider.decoder(&mut head)).flatten();
+        let decoder = (!is_refusal)
+            .then(|| provider.decoder(endpoint, &mut head))
+            .flatten();
         Self {
             observer: Observer::of(&head.headers),
             head,
@@ -198,7 +200,7 @@ pub(crate) async fn look(
     provider: &dyn Provider,
     look: Look,
 ) -> Result<Box<Answer>, Setback> {
-    let mut answer = Box::new(Answer::of(sent, provider));
+    let mut answer = Box::new(Answer::of(sent, provider, look.endpoint));
     let status = answer.head.status;
     if status.is_client_error() || status.is_server_error() {
         return Err(Box::pin(refused(answer, provider, look)).await);

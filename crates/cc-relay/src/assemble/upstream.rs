@@ -21,7 +21,9 @@ use relay_core::secret::Secret;
 use relay_core::snapshot::{Target, TargetId};
 use relay_core::station::Station;
 use relay_identity::{EntraApp, EntraChain, Source, identity};
+use relay_providers::bedrock::invoke::Bedrock;
 use relay_providers::compatible::{Compatible, KeyHeader, row};
+use relay_providers::sign::Signer;
 use relay_providers::vertex::Vertex;
 use relay_proxy::{self as proxy, Background, Connector, ConnectorOptions, ProxyChoice};
 use tokio_util::sync::CancellationToken;
@@ -197,11 +199,46 @@ fn dialect(provider: &ProviderPlan, base: &Uri) -> anyhow::Result<Box<dyn Provid
             project: google.project.as_str().into(),
             location: google.location.as_str().into(),
         }),
-        (CloudPlan::Aws(aws), ProviderKind::Bedrock) if aws.mantle => {
-            Box::new(compatible("bedrock_mantle")?)
+        (CloudPlan::Aws(aws), ProviderKind::Bedrock) if aws.mantle => Box::new(signed(
+            compatible("bedrock_mantle")?,
+            "bedrock-mantle",
+            aws,
+            base,
+        )?),
+        (CloudPlan::Aws(aws), ProviderKind::Bedrock) => Box::new(Bedrock {
+            path_prefix: prefix.trim_end_matches('/').into(),
+            model_prefix: provider
+                .model_prefix
+                .as_deref()
+                .unwrap_or("anthropic.")
+                .into(),
+            signer: signer("bedrock", aws, base)?,
+        }),
+        (CloudPlan::Aws(aws), kind) => {
+            let platform = compatible(kind.as_str())?;
+            Box::new(signed(platform, "aws-external-anthropic", aws, base)?)
         }
         (_, kind) => Box::new(compatible(kind.as_str())?),
     })
+}
+
+fn signer(service: &'static str, aws: &AwsPlan, base: &Uri) -> anyhow::Result<Signer> {
+    let host = base.authority().context("base_url without a host")?;
+    Ok(Signer {
+        service,
+        region: aws.region.as_str().into(),
+        host: host.as_str().into(),
+    })
+}
+
+fn signed(
+    mut upstream: Compatible,
+    service: &'static str,
+    aws: &AwsPlan,
+    base: &Uri,
+) -> anyhow::Result<Compatible> {
+    upstream.signer = Some(signer(service, aws, base)?);
+    Ok(upstream)
 }
 
 /// Puts in what the file says otherwise than the row.

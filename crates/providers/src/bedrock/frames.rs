@@ -51,17 +51,14 @@ impl FrameDecoder {
     ) -> Result<(), Undecodable> {
         while !bytes.is_empty() {
             if self.partial.is_empty() {
-                match shape(bytes)?.filter(|shape| bytes.len() >= shape.total) {
-                    Some(shape) => {
-                        let (frame, rest) = bytes.split_at(shape.total);
-                        each(checked(frame, &shape)?)?;
-                        bytes = rest;
-                    }
-                    None => {
-                        self.partial.extend_from_slice(bytes);
-                        return Ok(());
-                    }
-                }
+                // What is whole is not copied.
+                let Some(shape) = shape(bytes)?.filter(|shape| bytes.len() >= shape.total) else {
+                    self.partial.extend_from_slice(bytes);
+                    return Ok(());
+                };
+                let (frame, rest) = bytes.split_at(shape.total);
+                each(checked(frame, &shape)?)?;
+                bytes = rest;
                 continue;
             }
             let wanted = shape(&self.partial)?.map_or(PRELUDE, |shape| shape.total);
@@ -107,7 +104,10 @@ fn shape(bytes: &[u8]) -> Result<Option<Shape>, Undecodable> {
     };
     let bad = Undecodable("the lengths of a frame are wrong");
     let end = PRELUDE.checked_add(headers).ok_or(bad)?;
-    let payload = total.checked_sub(CRC).and_then(|it| it.checked_sub(end)).ok_or(bad)?;
+    let payload = total
+        .checked_sub(CRC)
+        .and_then(|it| it.checked_sub(end))
+        .ok_or(bad)?;
     if headers > MOST_HEADERS || payload > MOST_PAYLOAD {
         return Err(Undecodable("a frame is too long"));
     }

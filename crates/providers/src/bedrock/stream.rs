@@ -93,7 +93,9 @@ impl State {
             .and_then(|value| value.strip_suffix(b"\""))
             .ok_or(Undecodable("a chunk carries no bytes"))?;
         let mut head = [0; HEAD_CHARS / 4 * 3];
-        let chars = text.get(..HEAD_CHARS.min(text.len() / 4 * 4)).unwrap_or_default();
+        let chars = text
+            .get(..HEAD_CHARS.min(text.len() / 4 * 4))
+            .unwrap_or_default();
         let room = head.get_mut(..chars.len() / 4 * 3).unwrap_or_default();
         let head = STANDARD.decode(chars, base64_simd::Out::from_slice(room));
         match head.ok().and_then(|head| first_type(head)) {
@@ -114,7 +116,9 @@ impl State {
         out.resize(from.saturating_add(room), 0);
         let tail = out.get_mut(from..).unwrap_or_default();
         let decoded = STANDARD.decode(text, base64_simd::Out::from_slice(tail));
-        let length = decoded.map_err(|_| Undecodable("a chunk is not base64"))?.len();
+        let length = decoded
+            .map_err(|_| Undecodable("a chunk is not base64"))?
+            .len();
         out.truncate(from.saturating_add(length));
         one_line(out.get_mut(from..).unwrap_or_default());
         out.put_slice(b"\n\n");
@@ -127,10 +131,13 @@ impl State {
         json.clear();
         json.resize(STANDARD.estimated_decoded_length(text.len()), 0);
         let decoded = STANDARD.decode(text, base64_simd::Out::from_slice(&mut json));
-        let length = decoded.map_err(|_| Undecodable("a chunk is not base64"))?.len();
+        let length = decoded
+            .map_err(|_| Undecodable("a chunk is not base64"))?
+            .len();
         json.truncate(length);
         one_line(&mut json);
-        let kind = member(&json, b"type").and_then(|kind| serde_json::from_slice::<String>(kind).ok());
+        let kind =
+            member(&json, b"type").and_then(|kind| serde_json::from_slice::<String>(kind).ok());
         let kind = kind.ok_or(Undecodable("an event has no type"))?;
         if kind.bytes().any(|byte| byte.is_ascii_control()) {
             return Err(Undecodable("an event's type is no name"));
@@ -187,7 +194,9 @@ fn first_type(head: &[u8]) -> Option<&str> {
     let rest = head.strip_prefix(b"{\"type\":\"")?;
     let end = rest.iter().position(|byte| *byte == b'"')?;
     let name = std::str::from_utf8(rest.get(..end)?).ok()?;
-    name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_').then_some(name)
+    name.bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        .then_some(name)
 }
 
 /// Puts JSON on one line: a line break in it can only stand between values.

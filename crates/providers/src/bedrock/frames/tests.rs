@@ -16,7 +16,10 @@ fn written(headers: &[(String, String)], payload: &[u8]) -> Vec<u8> {
     out
 }
 
-fn frames(pieces: &[&[u8]]) -> Result<Vec<(Option<String>, Vec<u8>)>, Undecodable> {
+/// The header `a` and the payload.
+type Found = (Option<String>, Vec<u8>);
+
+fn frames(pieces: &[&[u8]]) -> Result<Vec<Found>, Undecodable> {
     let mut decoder = FrameDecoder::default();
     let mut found = Vec::new();
     for piece in pieces {
@@ -67,12 +70,21 @@ fn every_flipped_bit_is_found() {
 
 #[test]
 fn lengths_beyond_the_limits_are_refused_at_once() {
-    for (total, headers) in [(u32::MAX, 0), (16, 1), (15, 0), (26 << 20, 0), (1 << 20, 200 << 10)] {
+    for (total, headers) in [
+        (u32::MAX, 0),
+        (16, 1),
+        (15, 0),
+        (26 << 20, 0),
+        (1 << 20, 200 << 10),
+    ] {
         let mut prelude = Vec::new();
         prelude.extend(u32::to_be_bytes(total));
         prelude.extend(u32::to_be_bytes(headers));
         prelude.extend(crc32fast::hash(&prelude).to_be_bytes());
-        assert!(FrameDecoder::default().push(&prelude, |_| Ok(())).is_err(), "{total} {headers}");
+        assert!(
+            FrameDecoder::default().push(&prelude, |_| Ok(())).is_err(),
+            "{total} {headers}"
+        );
     }
 }
 

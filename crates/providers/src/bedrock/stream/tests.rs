@@ -34,8 +34,10 @@ fn read(pieces: &[&[u8]]) -> (String, Result<(), Undecodable>) {
 }
 
 const START: &str = r#"{"type":"message_start","message":{"usage":{"input_tokens":3}}}"#;
-const DELTA: &str = r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"grüße"}}"#;
-const STOP: &str = r#"{"type":"message_stop","amazon-bedrock-invocationMetrics":{"inputTokenCount":3}}"#;
+const DELTA: &str =
+    r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"grüße"}}"#;
+const STOP: &str =
+    r#"{"type":"message_stop","amazon-bedrock-invocationMetrics":{"inputTokenCount":3}}"#;
 
 #[test]
 fn chunks_become_events_and_bedrocks_own_numbers_go() {
@@ -54,7 +56,10 @@ fn chunks_become_events_and_bedrocks_own_numbers_go() {
 fn a_type_that_stands_elsewhere_is_found_and_lines_are_joined() {
     let odd = "{\"message\":{},\n \"type\":\"message_start\"}";
     let (text, result) = read(&[&chunk(odd)]);
-    assert_eq!(text, "event: message_start\ndata: {\"message\":{},  \"type\":\"message_start\"}\n\n");
+    assert_eq!(
+        text,
+        "event: message_start\ndata: {\"message\":{},  \"type\":\"message_start\"}\n\n"
+    );
     assert!(result.is_err(), "it has not ended");
 }
 
@@ -72,7 +77,12 @@ fn an_exception_is_an_error_in_anthropics_words_and_an_end() {
         let payload = r#"{"message":"arn:aws:bedrock:x:123456789012:y failed"}"#;
         let bytes = [chunk(START), frame(&headers, payload)].concat();
         let (text, result) = read(&[&bytes]);
-        assert!(text.contains(&format!("event: error\ndata: {{\"type\":\"error\",\"error\":{{\"type\":\"{kind}\"")), "{text}");
+        assert!(
+            text.contains(&format!(
+                "event: error\ndata: {{\"type\":\"error\",\"error\":{{\"type\":\"{kind}\""
+            )),
+            "{text}"
+        );
         assert!(!text.contains("123456789012"), "{text}");
         assert_eq!(result, Ok(()), "{name}");
     }
@@ -100,7 +110,12 @@ fn pings_stand_between_start_and_stop() {
 #[test]
 fn what_is_no_chunk_is_refused() {
     let event = [(":message-type", "event"), (":event-type", "chunk")];
-    for payload in ["{}", r#"{"bytes":"***"}"#, r#"{"bytes":""}"#, r#"{"bytes":"e30="}"#] {
+    for payload in [
+        "{}",
+        r#"{"bytes":"***"}"#,
+        r#"{"bytes":""}"#,
+        r#"{"bytes":"e30="}"#,
+    ] {
         assert!(read(&[&frame(&event, payload)]).1.is_err(), "{payload}");
     }
     assert!(read(&[&frame(&[], "{}")]).1.is_err());
