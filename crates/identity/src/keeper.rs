@@ -15,7 +15,8 @@ use relay_core::identity::{Identity, Issued, IssuedForm, NotIssued, Renewal};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::instrument::WithSubscriber as _;
+use tracing::{Dispatch, debug, info, warn};
 
 use crate::clock::{self, Clock};
 use crate::schedule;
@@ -221,7 +222,10 @@ impl Keeper {
     /// Asks once and tells the outcome.
     async fn question(&mut self, why: Why) -> Next {
         let bound = self.source.bound();
-        let answer = match timeout(bound, self.source.ask(why)).await {
+        // The SDKs say nothing meanwhile: AWS's would show the metadata server's token at `trace`,
+        // and what went wrong is said once, below.
+        let asked = self.source.ask(why).with_subscriber(Dispatch::none());
+        let answer = match timeout(bound, asked).await {
             Ok(answer) => answer,
             Err(_elapsed) => Err(Failure(format!("no answer within {} s", bound.as_secs()))),
         };
