@@ -12,7 +12,7 @@ use http::{Extensions, HeaderMap, header::AUTHORIZATION};
 use relay_core::identity::IssuedForm;
 use relay_core::secret::Secret;
 
-use crate::source::{Answer, Ask, Asked, BOUND, Failure, Life, Why, chain};
+use crate::source::{Answer, Ask, Asked, BOUND_PROGRAM, Failure, Life, Why, chain};
 
 /// What Vertex takes.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -80,7 +80,8 @@ impl Ask for Adc {
     }
 
     fn bound(&self) -> Duration {
-        BOUND
+        // An identity of another cloud may come from a program.
+        BOUND_PROGRAM
     }
 }
 

@@ -6,16 +6,19 @@
 //! that still holds, or hand out one that has ended.
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use futures_util::FutureExt as _;
 use relay_core::identity::{Identity, Issued, IssuedForm, NotIssued, Renewal};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::instrument::WithSubscriber as _;
+use tracing::{Dispatch, debug, info, warn};
 
 use crate::clock::{self, Clock};
 use crate::schedule;
@@ -221,8 +224,16 @@ impl Keeper {
     /// Asks once and tells the outcome.
     async fn question(&mut self, why: Why) -> Next {
         let bound = self.source.bound();
-        let answer = match timeout(bound, self.source.ask(why)).await {
-            Ok(answer) => answer,
+        // The SDKs say nothing meanwhile: AWS's would show the metadata server's token at `trace`,
+        // and what went wrong is said once, below.
+        let asked = self.source.ask(why).with_subscriber(Dispatch::none());
+        // A panic of an SDK's must not end the keeper: nobody would ask again.
+        let asked = AssertUnwindSafe(asked).catch_unwind();
+        let answer = match timeout(bound, asked).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_panic)) => Err(Failure(
+                "the vendor's SDK panicked: please report it with the lines above".into(),
+            )),
             Err(_elapsed) => Err(Failure(format!("no answer within {} s", bound.as_secs()))),
         };
         let (outcome, next) = match answer.and_then(|answer| self.still_holds(answer)) {

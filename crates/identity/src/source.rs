@@ -17,7 +17,7 @@ use crate::Unusable;
 pub(crate) const BOUND: Duration = Duration::from_secs(10);
 
 /// How long a question may take that may start a program: `az`, a `credential_process`.
-#[cfg(any(feature = "aws", feature = "azure"))]
+#[cfg(any(feature = "aws", feature = "google", feature = "azure"))]
 pub(crate) const BOUND_PROGRAM: Duration = Duration::from_secs(20);
 
 /// Where credentials come from.

@@ -1,5 +1,5 @@
 //! A server on loopback that issues credentials as clouds do: instance metadata and container
-//! credentials of AWS, its token service, Google's metadata server and OAuth endpoint, Microsoft
+//! credentials of AWS, its token service and portal, Google's metadata server and OAuth endpoint, Microsoft
 //! Entra and its managed identities. In: how long a credential lives, how often to fail; out:
 //! numbered credentials, how often each issuer was asked, and whether a credential still holds.
 //! Must never issue anything that a real cloud would take.
@@ -14,6 +14,7 @@ mod serve;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -159,6 +160,12 @@ impl IdentitySim {
     /// Returns the file of a user signed in with `gcloud`, who bills `quota_project`.
     pub fn authorized_user_json(&self, quota_project: &str) -> String {
         google::authorized_user(&self.base_url(), quota_project)
+    }
+
+    /// Returns the file of an identity of another cloud, whose token is read from the file
+    /// `token`; `sim-subject-token` is taken.
+    pub fn external_account_json(&self, token: &Path) -> String {
+        google::external_account(&self.base_url(), token)
     }
 }
 

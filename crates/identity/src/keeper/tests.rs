@@ -22,6 +22,7 @@ enum Act {
     Live(&'static str, Duration),
     Fail,
     Hang,
+    Panic,
 }
 
 #[derive(Default)]
@@ -45,6 +46,7 @@ impl Ask for Listed {
                 Some(Act::Live(token, life)) => (token, Life::Until(now + life)),
                 Some(Act::Fail) => return Err(Failure("it failed".into())),
                 Some(Act::Hang) => std::future::pending().await,
+                Some(Act::Panic) => panic!("as told"),
                 None => panic!("asked once too often"),
             };
             Ok(Answer {
@@ -235,6 +237,14 @@ async fn a_question_without_an_answer_is_dropped_in_time() {
     let why = stage.identity.renew(0).await.err().unwrap().to_string();
     assert_eq!(why, "identity stage: no answer within 10 s");
     assert!(begun.elapsed() < seconds(11));
+    assert_eq!(stage.identity.renew(0).await.unwrap().generation, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_a_source_is_a_failure_and_the_keeper_goes_on() {
+    let stage = Stage::open([Act::Panic, Act::Live("one", seconds(3_600))]);
+    let why = stage.identity.renew(0).await.err().unwrap().to_string();
+    assert!(why.contains("SDK panicked"), "{why}");
     assert_eq!(stage.identity.renew(0).await.unwrap().generation, 1);
 }
 

@@ -1,5 +1,6 @@
 //! AWS: the chain's providers, each against its fake.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use relay_core::secret::Secret;
@@ -97,6 +98,104 @@ async fn a_web_identity_issues_and_renews() {
     .await;
     both_hold(&sim, &told);
     assert_eq!(sim.questions(Issuer::WebIdentity), 2);
+}
+
+#[tokio::test]
+async fn an_assumed_role_issues_and_renews() {
+    if child::is_one() {
+        return issue_and_renew().await;
+    }
+    let sim = IdentitySim::start().await.unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("config");
+    std::fs::write(
+        &file,
+        "[profile base]\naws_access_key_id = AKIABASE\naws_secret_access_key = fake-base\n\
+         [profile role]\nrole_arn = arn:aws:iam::123456789012:role/sim\nsource_profile = base\n",
+    )
+    .unwrap();
+    let told = child::run(
+        "aws::an_assumed_role_issues_and_renews",
+        home.path(),
+        &[
+            ("AWS_CONFIG_FILE", file.to_str().unwrap()),
+            ("AWS_PROFILE", "role"),
+            ("AWS_ENDPOINT_URL_STS", &sim.base_url()),
+        ],
+    )
+    .await;
+    both_hold(&sim, &told);
+    assert_eq!(sim.questions(Issuer::AssumedRole), 2);
+}
+
+/// A profile that signs in by SSO, with its sign-in cached as `aws sso login` does.
+fn signed_in(home: &Path) -> PathBuf {
+    let file = home.join("config");
+    std::fs::write(
+        &file,
+        "[profile sso]\nsso_session = sim\nsso_account_id = 123456789012\nsso_role_name = sim\n\
+         [sso-session sim]\nsso_region = us-east-1\n\
+         sso_start_url = https://sim.invalid/start\n",
+    )
+    .unwrap();
+    let cache = home.join(".aws/sso/cache");
+    std::fs::create_dir_all(&cache).unwrap();
+    std::fs::write(
+        // Named by the SHA-1 of `sim`, the session.
+        cache.join("813221ca5f14cb8312a6a48ff433c41b2cbb2877.json"),
+        r#"{"accessToken":"sim-sign-in-token","expiresAt":"2100-01-01T00:00:00Z",
+           "region":"us-east-1","startUrl":"https://sim.invalid/start"}"#,
+    )
+    .unwrap();
+    file
+}
+
+#[tokio::test]
+async fn a_sign_in_issues_and_renews() {
+    if child::is_one() {
+        return issue_and_renew().await;
+    }
+    let sim = IdentitySim::start().await.unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let told = child::run(
+        "aws::a_sign_in_issues_and_renews",
+        home.path(),
+        &[
+            ("AWS_CONFIG_FILE", signed_in(home.path()).to_str().unwrap()),
+            ("AWS_PROFILE", "sso"),
+            ("AWS_ENDPOINT_URL_SSO", &sim.base_url()),
+        ],
+    )
+    .await;
+    both_hold(&sim, &told);
+    assert_eq!(sim.questions(Issuer::SignIn), 2);
+}
+
+#[tokio::test]
+async fn an_ended_sign_in_says_to_sign_in_again() {
+    if child::is_one() {
+        let kept = Kept::start(Source::AwsChain {
+            profile: Some("sso".into()),
+            region: "us-east-1".into(),
+        });
+        let why = kept.refusal(0).await;
+        assert!(why.contains("run `aws sso login --profile sso`"), "{why}");
+        assert!(!why.contains("sim-sign-in-token"), "{why}");
+        return kept.stop().await;
+    }
+    let sim = IdentitySim::start().await.unwrap();
+    sim.fail_next(1, 401);
+    let home = tempfile::tempdir().unwrap();
+    child::run(
+        "aws::an_ended_sign_in_says_to_sign_in_again",
+        home.path(),
+        &[
+            ("AWS_CONFIG_FILE", signed_in(home.path()).to_str().unwrap()),
+            ("AWS_ENDPOINT_URL_SSO", &sim.base_url()),
+        ],
+    )
+    .await;
+    assert_eq!(sim.questions(Issuer::SignIn), 1);
 }
 
 /// The environment of a container.

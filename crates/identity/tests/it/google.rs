@@ -93,6 +93,27 @@ async fn the_metadata_server_issues_and_renews() {
 }
 
 #[tokio::test]
+async fn another_clouds_identity_is_exchanged() {
+    if child::is_one() {
+        return issue_and_renew(None).await;
+    }
+    let sim = IdentitySim::start().await.unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let token = home.path().join("token");
+    std::fs::write(&token, "sim-subject-token").unwrap();
+    let file = home.path().join("pool.json");
+    std::fs::write(&file, sim.external_account_json(&token)).unwrap();
+    let told = child::run(
+        "google::another_clouds_identity_is_exchanged",
+        home.path(),
+        &[("GOOGLE_APPLICATION_CREDENTIALS", file.to_str().unwrap())],
+    )
+    .await;
+    both_hold(&sim, &told);
+    assert_eq!(sim.questions(Issuer::GoogleExchange), 2);
+}
+
+#[tokio::test]
 async fn a_failure_is_told_and_the_next_question_recovers() {
     if child::is_one() {
         let kept = Kept::start(source());

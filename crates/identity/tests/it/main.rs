@@ -11,3 +11,5 @@ mod azure;
 mod child;
 #[cfg(test)]
 mod google;
+#[cfg(test)]
+mod trace;

@@ -1,4 +1,4 @@
-//! What AWS answers: instance metadata version 2, container credentials, the token service
+//! What AWS answers: instance metadata version 2, container credentials, token service, portal
 //! (EC2 user guide "Use `IMDSv2`", ECS developer guide "Task IAM role", STS API reference; read
 //! 2026-11-23). In: a question; out: an answer. Must never give metadata without its token.
 
@@ -63,12 +63,25 @@ fn credentials(issued: &IssuedAws) -> Reply {
     )
 }
 
-/// Answers `AssumeRoleWithWebIdentity`.
-pub(super) fn web_identity(book: &Book, asked: &Asked) -> Reply {
-    let failed = book.question(Issuer::WebIdentity);
+/// Answers the token service: `AssumeRoleWithWebIdentity`, and `AssumeRole` for a signed question,
+/// whose signature is not checked.
+pub(super) fn token_service(book: &Book, asked: &Asked) -> Reply {
     let field = |name| form::value(&asked.body, name);
-    let token = field("WebIdentityToken").unwrap_or_default();
-    if let Some(status) = failed {
+    let action = field("Action").unwrap_or_default();
+    let (issuer, proven) = match action.as_str() {
+        "AssumeRoleWithWebIdentity" => (
+            Issuer::WebIdentity,
+            field("WebIdentityToken").is_some_and(|token| !token.is_empty()),
+        ),
+        "AssumeRole" => (
+            Issuer::AssumedRole,
+            asked
+                .header("authorization")
+                .is_some_and(|signed| signed.starts_with("AWS4-HMAC-SHA256 Credential=")),
+        ),
+        _ => return fault(400, "InvalidAction", "that action is not known here"),
+    };
+    if let Some(status) = book.question(issuer) {
         let code = if status < 500 {
             "AccessDenied"
         } else {
@@ -76,36 +89,52 @@ pub(super) fn web_identity(book: &Book, asked: &Asked) -> Reply {
         };
         return fault(status, code, "failed as told");
     }
-    if field("Action").as_deref() != Some("AssumeRoleWithWebIdentity") {
-        return fault(
-            400,
-            "InvalidAction",
-            "only AssumeRoleWithWebIdentity is known",
-        );
-    }
     if field("RoleArn").is_none_or(|arn| !arn.starts_with("arn:aws:iam::")) {
         return fault(400, "ValidationError", "RoleArn is not an ARN");
     }
-    if token.is_empty() {
-        return fault(400, "InvalidIdentityToken", "no token");
+    if !proven {
+        return fault(400, "InvalidIdentityToken", "nothing says who asks");
     }
-    let issued = book.issue_aws(Issuer::WebIdentity);
+    assumed(&action, &book.issue_aws(issuer))
+}
+
+fn assumed(action: &str, issued: &IssuedAws) -> Reply {
     Reply::xml(
         200,
         format!(
-            "<AssumeRoleWithWebIdentityResponse \
-             xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleWithWebIdentityResult>\
-             <AssumedRoleUser><AssumedRoleId>AROASIM:sim</AssumedRoleId>\
+            "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+             <{action}Result><AssumedRoleUser><AssumedRoleId>AROASIM:sim</AssumedRoleId>\
              <Arn>arn:aws:sts::123456789012:assumed-role/sim/sim</Arn></AssumedRoleUser>\
              <Credentials><AccessKeyId>{}</AccessKeyId><SecretAccessKey>{}</SecretAccessKey>\
              <SessionToken>{}</SessionToken><Expiration>{}</Expiration></Credentials>\
-             </AssumeRoleWithWebIdentityResult><ResponseMetadata><RequestId>sim</RequestId>\
-             </ResponseMetadata></AssumeRoleWithWebIdentityResponse>",
+             </{action}Result><ResponseMetadata><RequestId>sim</RequestId></ResponseMetadata>\
+             </{action}Response>",
             issued.access_key_id,
             issued.secret_access_key,
             issued.session_token,
             moment(issued.expires),
         ),
+    )
+}
+
+/// Answers `GetRoleCredentials` of IAM Identity Center's portal.
+pub(super) fn portal(book: &Book, asked: &Asked) -> Reply {
+    let failed = book.question(Issuer::SignIn);
+    let signed_in = asked.header("x-amz-sso_bearer_token") == Some("sim-sign-in-token");
+    if let Some(status) = failed.or_else(|| (!signed_in).then_some(401)) {
+        let message = serde_json::json!({ "message": "Session token not found or invalid" });
+        return Reply::json(status, &message).with("x-amzn-errortype", "UnauthorizedException");
+    }
+    let issued = book.issue_aws(Issuer::SignIn);
+    let expiration = u64::try_from(issued.expires.as_millis()).unwrap_or(u64::MAX);
+    Reply::json(
+        200,
+        &serde_json::json!({ "roleCredentials": {
+            "accessKeyId": issued.access_key_id,
+            "secretAccessKey": issued.secret_access_key,
+            "sessionToken": issued.session_token,
+            "expiration": expiration,
+        } }),
     )
 }
 

@@ -20,10 +20,16 @@ pub enum Issuer {
     Container,
     /// AWS: the token service, for a web identity.
     WebIdentity,
+    /// AWS: the token service, for a role to assume.
+    AssumedRole,
+    /// AWS: the portal of IAM Identity Center, for somebody signed in.
+    SignIn,
     /// Google: the metadata server.
     GoogleMetadata,
     /// Google: the OAuth token endpoint.
     GoogleOauth,
+    /// Google: the token service, for an identity of another cloud.
+    GoogleExchange,
     /// Microsoft Entra.
     Entra,
     /// Azure: managed identities.
@@ -244,5 +250,36 @@ impl State {
         let end = now.saturating_add(self.life);
         let spill = u64::from(end.subsec_nanos() > 0);
         Duration::from_secs(end.as_secs().saturating_add(spill))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_ended_or_was_revoked_no_longer_holds() {
+        let book = Book::new().unwrap();
+        let first = book.bearer(Issuer::Entra).token;
+        let role = book.issue_aws(Issuer::Container).access_key_id;
+        assert!(book.holds(&first) && book.aws(&role).is_some());
+        book.revoke_all();
+        assert!(!book.holds(&first) && book.aws(&role).is_none());
+        let second = book.bearer(Issuer::Entra).token;
+        assert!(book.holds(&second));
+        assert_ne!(first, second);
+        book.set_life(Duration::ZERO);
+        assert_eq!(book.state.lock().end(Duration::from_secs(7)).as_secs(), 7);
+        assert!(!book.holds("sim-Entra-99"));
+    }
+
+    #[test]
+    fn it_fails_as_often_as_told() {
+        let book = Book::new().unwrap();
+        book.fail_next(2, 503);
+        let statuses = [(); 3].map(|()| book.question(Issuer::Entra));
+        assert_eq!(statuses, [Some(503), Some(503), None]);
+        assert_eq!(book.questions(Issuer::Entra), 3);
+        assert_eq!(book.questions(Issuer::Container), 0);
     }
 }

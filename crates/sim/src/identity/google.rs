@@ -10,6 +10,9 @@ use super::form;
 use super::jwt::{ACCOUNT, KEY_ID};
 use super::serve::{Asked, Reply};
 
+/// The token of another cloud that is taken in exchange.
+const SUBJECT_TOKEN: &str = "sim-subject-token";
+
 const REFRESH_TOKEN: &str = "sim-refresh-token";
 
 /// Answers below `/computeMetadata/`.
@@ -54,6 +57,30 @@ pub(super) fn oauth(book: &Book, asked: &Asked) -> Reply {
         return fault(400, "invalid_grant", "not known here");
     }
     token(&book.bearer(Issuer::GoogleOauth))
+}
+
+/// Answers `POST /v1/token`: an identity of another cloud in exchange.
+pub(super) fn exchange(book: &Book, asked: &Asked) -> Reply {
+    const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+    let failed = book.question(Issuer::GoogleExchange);
+    let field = |name| form::value(&asked.body, name).unwrap_or_default();
+    if let Some(status) = failed {
+        return fault(status, "invalid_grant", "failed as told");
+    }
+    if field("grant_type") != GRANT || field("subject_token") != SUBJECT_TOKEN {
+        return fault(400, "invalid_grant", "not known here");
+    }
+    let bearer = book.bearer(Issuer::GoogleExchange);
+    let left = bearer.expires.saturating_sub(clock::unix());
+    Reply::json(
+        200,
+        &serde_json::json!({
+            "access_token": bearer.token,
+            "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
+            "expires_in": left.as_secs(),
+            "token_type": "Bearer",
+        }),
+    )
 }
 
 /// Returns a field of a form or of a JSON object: the endpoint takes both.
@@ -107,6 +134,20 @@ pub(super) fn authorized_user(base_url: &str, quota_project: &str) -> String {
         "refresh_token": REFRESH_TOKEN,
         "quota_project_id": quota_project,
         "token_uri": format!("{base_url}/token"),
+    })
+    .to_string()
+}
+
+/// Returns the file of an identity of another cloud, whose token lies in the file `token`. It must
+/// be `sim-subject-token`.
+pub(super) fn external_account(base_url: &str, token: &std::path::Path) -> String {
+    serde_json::json!({
+        "type": "external_account",
+        "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/sim/\
+                     providers/sim",
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "token_url": format!("{base_url}/v1/token"),
+        "credential_source": { "file": token },
     })
     .to_string()
 }

@@ -153,9 +153,11 @@ fn route(book: &Book, asked: &Asked) -> Reply {
     match (asked.method.as_str(), asked.path.as_str()) {
         (_, path) if path.starts_with("/latest/") => aws::metadata(book, asked),
         ("GET", path) if path.starts_with("/v2/credentials/") => aws::container(book, asked),
-        ("POST", "/") => aws::web_identity(book, asked),
+        ("POST", "/") => aws::token_service(book, asked),
+        ("GET", "/federation/credentials") => aws::portal(book, asked),
         ("GET", path) if path.starts_with("/computeMetadata/") => google::metadata(book, asked),
         ("POST", "/token") => google::oauth(book, asked),
+        ("POST", "/v1/token") => google::exchange(book, asked),
         ("POST", path) if path.ends_with("/oauth2/v2.0/token") => entra::token(book, asked),
         ("GET", "/metadata/identity/oauth2/token" | "/msi/token") => entra::managed(book, asked),
         _ => Reply::text(404, "nothing is issued here"),
