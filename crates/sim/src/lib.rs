@@ -21,6 +21,7 @@ mod body;
 mod cache;
 mod clock;
 mod control;
+mod dialect;
 mod encode;
 mod fault;
 mod grammar;
