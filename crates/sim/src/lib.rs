@@ -28,6 +28,7 @@ mod grammar;
 mod head;
 mod http1;
 mod http2;
+mod keys;
 mod limit;
 mod player;
 mod preset;
@@ -43,6 +44,7 @@ mod wire;
 
 pub use account::{Account, UnknownAccount};
 pub use cache::{PromptCache, Segment, Ttl, minimum_tokens};
+pub use dialect::{Aws, AwsKey, Dialect, Foundry, UnknownDialect, Vendor, Vertex};
 pub use encode::{Encoding, Split, UnknownSplit};
 pub use fault::{Fault, UnknownFault};
 pub use grammar::{Block, Usage};

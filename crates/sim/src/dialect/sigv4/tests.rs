@@ -12,7 +12,7 @@ use crate::record::{End, Recorded};
 const KEY_ID: &str = "AKIDEXAMPLE";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 /// 2015-08-30T12:36:00Z, the moment of all examples.
-const MOMENT: Duration = Duration::from_secs(1_440_938_160);
+const MOMENT: Duration = Duration::from_mins(24_015_636);
 const DATE: (&str, &str) = ("x-amz-date", "20150830T123600Z");
 const HOST: (&str, &str) = ("host", "example.amazonaws.com");
 
