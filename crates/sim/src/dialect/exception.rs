@@ -85,8 +85,13 @@ fn metrics(usage: &Usage) -> String {
 /// Returns the frame of an error in the stream.
 pub(crate) fn exception_frame(aws: &Aws, kind: &str, message: &str) -> Event {
     let (_, name) = named(500, kind);
+    // The stream's own list has no refusals of a caller.
     let name = match name {
-        "ModelErrorException" => "ModelStreamErrorException",
+        "ModelErrorException"
+        | "AccessDeniedException"
+        | "UnrecognizedClientException"
+        | "ResourceNotFoundException"
+        | "RequestEntityTooLargeException" => "ModelStreamErrorException",
         other => other,
     };
     let mut letters = name.chars();

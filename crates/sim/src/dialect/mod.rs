@@ -53,7 +53,7 @@ pub enum Dialect {
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
     "`{0}` is no dialect; write one of bedrock, mantle, vertex, foundry, anthropic, zai, minimax, \
-     ollama, kimi, deepseek, openrouter, vllm, llamacpp, lmstudio"
+     ollama, ollama-cloud, kimi, deepseek, openrouter, vllm, llamacpp, lmstudio"
 )]
 pub struct UnknownDialect(String);
 
