@@ -82,7 +82,7 @@ const NAMES: &[&str] = &[
     "zai_1310",
     "zai_1316",
     "zai_1317",
-    "unexpected_beta_400",
+    "vertex_unexpected_beta_400",
     "minimax_system_2013",
     "minimax_tool_result_2013",
     "minimax_region_2049",

@@ -206,6 +206,3 @@ fn target_streams(path: &str) -> bool {
 
 /// An event as SSE, whole.
 pub(crate) type Event = Bytes;
-
-#[cfg(test)]
-mod tests;

@@ -272,7 +272,7 @@ fn vendor(name: &str) -> Option<Script> {
         )
     };
     Some(match name {
-        "unexpected_beta_400" => typed(
+        "vertex_unexpected_beta_400" => typed(
             400,
             INVALID,
             "Unexpected value(s) `x` for the `anthropic-beta` header.",

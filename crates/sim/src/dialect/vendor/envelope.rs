@@ -101,7 +101,7 @@ fn zai(status: u16, kind: &str) -> (u16, &str) {
         "invalid_request_error" => (400, "1210"),
         "authentication_error" => (401, "1001"),
         "permission_error" => (403, "1220"),
-        "not_found_error" => (400, "1211"),
+        "not_found_error" => (status, "1211"),
         "rate_limit_error" => (429, "1302"),
         "overloaded_error" => (429, "1305"),
         "billing_error" => (429, "1113"),
