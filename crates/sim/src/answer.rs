@@ -9,7 +9,7 @@ use crate::account::Account;
 use crate::body::ReceivedBody;
 use crate::clock;
 use crate::control;
-use crate::dialect::{Asked, Dialect, Gate, Voice};
+use crate::dialect::{self, Asked, Dialect, Gate, Voice};
 use crate::head::RequestHead;
 use crate::keys::Standing;
 use crate::player::{Facts, Player};
@@ -149,7 +149,10 @@ impl Connection {
     fn asked(&self, route: Route, request: &Recorded, early: bool) -> Asked {
         match (&self.sim.dialect, route) {
             // Its body was not read, so nothing can be judged.
-            (Some(_), _) if early => Asked::default(),
+            (Some(_), _) if early => Asked {
+                stream: dialect::streams(request.path()),
+                ..Asked::default()
+            },
             (Some(dialect), _) => dialect.ask(
                 request,
                 &Gate {
@@ -269,19 +272,21 @@ fn credential(request: &Recorded) -> Option<&str> {
         let (scheme, rest) = value.split_once(' ').unwrap_or(("", value));
         if scheme.eq_ignore_ascii_case("bearer") {
             rest.trim()
+        } else if let Some((_, scope)) = rest.split_once("Credential=") {
+            // Of a signature, the access key's id.
+            scope.split('/').next().unwrap_or_default()
         } else {
             value
         }
     });
-    request.header("x-api-key").or(bearer)
+    let key = request.header("x-api-key");
+    key.or_else(|| request.header("api-key")).or(bearer)
 }
 
 fn probe(request: &Recorded) -> Probe {
     let mut probe = Probe::of(&request.body);
     // The cloud dialects name the stream in the path.
-    let path = request.path();
-    probe.stream |= path.ends_with(":streamRawPredict");
-    probe.stream |= path.ends_with("/invoke-with-response-stream");
+    probe.stream |= dialect::streams(request.path());
     probe
 }
 

@@ -287,16 +287,19 @@ impl Prepared {
 }
 
 /// Returns the status that goes with an error type
-/// (<https://platform.claude.com/docs/en/api/errors>).
+/// (<https://platform.claude.com/docs/en/api/errors>; AWS's `InvokeModel`).
 fn status_of(kind: &str) -> u16 {
     match kind {
-        "invalid_request_error" => 400,
+        "invalid_request_error" | "ValidationException" | "ServiceQuotaExceededException" => 400,
         "authentication_error" => 401,
         "billing_error" => 402,
-        "permission_error" => 403,
-        "not_found_error" => 404,
+        "permission_error" | "AccessDeniedException" => 403,
+        "not_found_error" | "ResourceNotFoundException" => 404,
+        "ModelTimeoutException" => 408,
         "request_too_large" => 413,
-        "rate_limit_error" => 429,
+        "ModelErrorException" | "ModelStreamErrorException" => 424,
+        "rate_limit_error" | "ThrottlingException" | "ModelNotReadyException" => 429,
+        "ServiceUnavailableException" => 503,
         "timeout_error" => 504,
         "overloaded_error" => 529,
         _ => 500,

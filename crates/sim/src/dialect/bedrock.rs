@@ -244,6 +244,9 @@ fn judge_body(aws: &Aws, model: &str, bytes: &[u8]) -> Result<(), Refusal> {
     let Ok(Value::Object(body)) = serde_json::from_slice(bytes) else {
         return Err(malformed("expected a JSON object"));
     };
+    if let Some(twice) = body::duplicate(bytes) {
+        return Err(malformed(&format!("Duplicate key \"{twice}\"")));
+    }
     if let Some(strange) = body.keys().find(|key| !FIELDS.contains(&key.as_str())) {
         return Err(malformed(&format!(
             "#: extraneous key [{strange}] is not permitted"

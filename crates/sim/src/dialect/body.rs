@@ -1,6 +1,11 @@
 //! Looks into a Messages body as a strict API does. In: the body; out: what such an API would find
 //! fault with. Must never forgive: a relay is judged by what the strictest upstream would say.
 
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::dialect::{Refusal, invalid};
@@ -18,6 +23,38 @@ pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, Refusal> {
             "The request body is not valid JSON: {error}"
         ))),
     }
+}
+
+/// The first key that an object has twice.
+struct Twice(Option<String>);
+
+impl<'de> Deserialize<'de> for Twice {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Twice;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Twice, M::Error> {
+                let (mut seen, mut twice) = (HashSet::new(), None);
+                while let Some((key, IgnoredAny)) = map.next_entry::<String, IgnoredAny>()? {
+                    if !seen.insert(key.clone()) {
+                        twice = twice.or(Some(key));
+                    }
+                }
+                Ok(Twice(twice))
+            }
+        }
+        from.deserialize_map(Reader)
+    }
+}
+
+/// Returns a top-level key that is there twice, which a lenient parser would not show.
+pub(crate) fn duplicate(bytes: &[u8]) -> Option<String> {
+    serde_json::from_slice::<Twice>(bytes).ok()?.0
 }
 
 /// Requires what every Messages request has.

@@ -156,7 +156,7 @@ impl Dialect {
         match asked {
             Ok(asked) => asked,
             Err(refusal) => Asked {
-                stream: target_streams(request.path()),
+                stream: streams(request.path()),
                 model: None,
                 reply: Some(*refusal),
             },
@@ -199,9 +199,9 @@ fn path_of(target: &str) -> &str {
     target.split_once('?').map_or(target, |(path, _)| path)
 }
 
-/// The clouds say in the path that the answer is a stream, so a refusal is framed by it.
-fn target_streams(path: &str) -> bool {
-    path.ends_with(":streamRawPredict")
+/// Returns whether the path says, as the clouds' do, that the answer is a stream.
+pub(crate) fn streams(path: &str) -> bool {
+    path.ends_with(":streamRawPredict") || path.ends_with("/invoke-with-response-stream")
 }
 
 /// An event as SSE, whole.

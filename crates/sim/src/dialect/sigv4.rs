@@ -180,12 +180,15 @@ impl<'a> Shown<'a> {
         Ok(())
     }
 
-    /// `host`, the date and the session token must be signed, and nothing that is not there.
+    /// `host`, the date and all else of AWS's own must be signed, and nothing that is not there.
     fn judge_headers(&self, request: &Recorded) -> Result<(), Refused> {
         let signs = |name: &str| self.signed_headers.contains(&name);
-        let has_token = request.header("x-amz-security-token").is_some();
-        let signs_all =
-            signs("host") && signs("x-amz-date") && (!has_token || signs("x-amz-security-token"));
+        let signs_all = signs("host")
+            && signs("x-amz-date")
+            && request.headers.iter().all(|(name, _)| {
+                let name = name.to_ascii_lowercase();
+                !name.starts_with("x-amz-") || signs(&name)
+            });
         let in_order = self.signed_headers.is_sorted()
             && self
                 .signed_headers
@@ -195,7 +198,7 @@ impl<'a> Shown<'a> {
             return Ok(());
         }
         Err(invalid(
-            "'Host', 'X-Amz-Date' and 'X-Amz-Security-Token' must be 'SignedHeaders' in the AWS \
+            "'Host' and every 'X-Amz-...' header must be a 'SignedHeader' in the AWS \
              Authorization, which must be sorted, in lower case, and sent.",
         ))
     }

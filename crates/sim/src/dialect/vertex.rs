@@ -97,6 +97,9 @@ pub(crate) fn ask(vertex: &Vertex, request: &Recorded, gate: &Gate<'_>) -> Resul
         return Err(refuse(413, "request_too_large", message));
     }
     let body = body::object(&request.body)?;
+    if let Some(twice) = body::duplicate(&request.body) {
+        return Err(invalid(format!("{twice}: Duplicate key")));
+    }
     judge_version(&body)?;
     judge_betas(vertex, request)?;
     body::require(&body, &["messages"])?;

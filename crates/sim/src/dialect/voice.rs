@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::dialect::vendor::{Envelope, Worded};
-use crate::dialect::{Dialect, Event, exception, foundry, mantle, vertex};
+use crate::dialect::{Dialect, Event, Vendor, exception, foundry, mantle, vertex};
 use crate::grammar::{Usage, error_event, quote};
 
 /// A dialect, for one answer.
@@ -123,7 +123,7 @@ impl Voice {
             Some(Dialect::Foundry(_)) => {
                 vec![("request-id", id.clone()), ("apim-request-id", uuid(&id))]
             }
-            Some(Dialect::Vendor(vendor)) if vendor.row().envelope != Envelope::Anthropic => {
+            Some(Dialect::Vendor(vendor)) if *vendor != Vendor::Anthropic => {
                 vec![("x-request-id", id)]
             }
             None | Some(Dialect::Vendor(_)) => vec![

@@ -284,6 +284,10 @@ fn refused_bodies() -> Vec<(String, &'static str)> {
             "required key [anthropic_version]",
         ),
         ("{".to_owned(), "Malformed input request"),
+        (
+            VALID.replacen('{', r#"{"max_tokens":1,"#, 1),
+            "Duplicate key \"max_tokens\"",
+        ),
     ]
 }
 
@@ -644,4 +648,35 @@ async fn foundry_is_the_messages_api_behind_azures_gateway() {
             .status(),
         404
     );
+}
+
+#[tokio::test]
+async fn an_answer_before_the_body_is_framed_by_the_path() {
+    let bedrock = sim(Dialect::Bedrock(Aws::default())).await;
+    bedrock.push(Script::text("early").before_body());
+    let answer = invoke(&bedrock, STREAM, "not judged").await;
+    assert_eq!(frames(&answer.body).0.len(), 6);
+    let vertex = sim(Dialect::Vertex(Vertex::default())).await;
+    vertex.push(Script::preset("rate_limited").unwrap().before_body());
+    let path = format!("{VERTEX}/claude-opus-5-5:streamRawPredict");
+    let answer = invoke(&vertex, &path, "not judged").await;
+    assert_eq!(answer.json()[0]["error"]["status"], "RESOURCE_EXHAUSTED");
+}
+
+#[tokio::test]
+async fn a_clouds_keys_belong_to_accounts() {
+    let account = "org/workspace:1,100000,100000".parse().unwrap();
+    let sim = Sim::builder()
+        .dialect(Dialect::Foundry(Foundry::default()))
+        .account("limited", account)
+        .start()
+        .await
+        .unwrap();
+    let body = r#"{"model":"my-opus","max_tokens":9,"messages":[]}"#;
+    let headers = "anthropic-version: 2023-06-01\r\napi-key: limited\r\n";
+    let asked = request("POST", "/anthropic/v1/messages", headers, body);
+    assert_eq!(send(&sim, &asked).await.status(), 200);
+    let answer = send(&sim, &asked).await;
+    assert_eq!(answer.json()["error"]["code"], "RateLimitReached");
+    assert!(answer.header("retry-after").is_some());
 }

@@ -328,6 +328,7 @@ async fn ollama_breaks_where_others_send_an_error_event() {
     ollama.push(Script::text("hello").fault(fault.clone()));
     let answer = post(&ollama, "/v1/messages", "", &asked).await;
     assert_eq!(answer.ended, Ended::Fin);
+    assert_eq!(answer.header("anthropic-organization-id"), None);
     assert_eq!(events(&answer.text()).len(), 3);
     let zai = sim(Vendor::Zai).await;
     zai.push(Script::text("hello").fault(fault));

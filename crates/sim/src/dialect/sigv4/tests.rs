@@ -205,6 +205,19 @@ fn a_session_token_must_be_sent_and_be_the_right_one() {
 }
 
 #[test]
+fn each_header_of_aws_must_be_signed() {
+    let shown = authorization("service", "host;x-amz-date", VANILLA);
+    let stray = [
+        HOST,
+        DATE,
+        ("X-Amz-Target", "t"),
+        ("authorization", shown.as_str()),
+    ];
+    let refused = judged(&request("GET", "/", &stray, ""), "service", &key()).unwrap_err();
+    assert!(refused.message.contains("SignedHeader"), "{refused:?}");
+}
+
+#[test]
 fn an_encoded_path_is_encoded_again() {
     let path = "/model/arn:aws:bedrock:us-east-1:1:inference-profile%2Fx/invoke";
     let request = request("POST", path, &[HOST, DATE], "");

@@ -22,7 +22,10 @@ const FIRST_PARTY: Row = Row {
     unknown_is_200: false,
     envelope: Envelope::Anthropic,
     rules: &[],
-    others: &[],
+    others: &[
+        ("/", r#"{"status":"ok"}"#),
+        ("/api/hello", r#"{"status":"ok"}"#),
+    ],
 };
 
 /// A server of Anthropic's shape that looks at no version and counts nothing.
