@@ -93,18 +93,18 @@ impl Accounts {
         self.by_key.get(key?)
     }
 
-    /// Returns `default` as this account gets it. A body without a model is no prompt and gets it
-    /// as it is, and so does any request when the default script is no message.
+    /// Returns `default` as this account gets it; `model` is what the path names. A request without
+    /// a model is no prompt and gets it as it is, and so does any request when the default script is no message.
     pub(crate) fn answer(
         &self,
         account: &Account,
-        request: &Recorded,
+        (request, model): (&Recorded, Option<&str>),
         default: Arc<Prepared>,
     ) -> Arc<Prepared> {
         let Content::Message(message) = &default.script.content else {
             return default;
         };
-        let Some((model, prompt)) = segments(&request.body) else {
+        let Some((model, prompt)) = segments(&request.body, model) else {
             return default;
         };
         let (organisation, workspace) = (&account.organisation, &account.workspace);

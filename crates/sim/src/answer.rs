@@ -138,7 +138,9 @@ impl Connection {
             stream: asked.stream,
             model: asked.model,
         };
-        let prepared = early.unwrap_or_else(|| self.choose(route, &request, (account, reply)));
+        let prepared = early.unwrap_or_else(|| {
+            self.choose(route, (&request, probe.model.as_deref()), account, reply)
+        });
         // Recorded after the choice, so that whoever sees the request also sees the queue moved.
         exchange.received(&request);
         let voice = Dialect::voice(self.sim.dialect.as_ref(), probe.stream);
@@ -203,8 +205,9 @@ impl Connection {
     fn choose(
         &self,
         route: Route,
-        request: &Recorded,
-        (account, reply): (Option<&Account>, Option<Script>),
+        (request, model): (&Recorded, Option<&str>),
+        account: Option<&Account>,
+        reply: Option<Script>,
     ) -> Arc<Prepared> {
         if let Some(script) = self.sim.routed(request) {
             return Prepared::new(script);
@@ -212,14 +215,14 @@ impl Connection {
         if self.sim.dialect.is_some() {
             return match reply {
                 Some(reply) => Prepared::new(reply),
-                None => self.scripted(request, account),
+                None => self.scripted((request, model), account),
             };
         }
         if let Some(refusal) = self.refusal(route, request) {
             return Prepared::new(refusal);
         }
         match route {
-            Route::Messages => self.scripted(request, account),
+            Route::Messages => self.scripted((request, model), account),
             Route::CountTokens => {
                 // About four bytes a token is what the sim claims to know.
                 let tokens = (request.body_bytes / 4).max(1);
@@ -242,7 +245,11 @@ impl Connection {
         }
     }
 
-    fn scripted(&self, request: &Recorded, account: Option<&Account>) -> Arc<Prepared> {
+    fn scripted(
+        &self,
+        request: (&Recorded, Option<&str>),
+        account: Option<&Account>,
+    ) -> Arc<Prepared> {
         if let Some(queued) = self.sim.queued_script() {
             return queued;
         }

@@ -26,7 +26,6 @@ pub struct Vertex {
 impl Default for Vertex {
     fn default() -> Self {
         let refused = [
-            "effort",
             "structured-outputs",
             "fine-grained-tool-streaming",
             "files-api",

@@ -520,13 +520,14 @@ async fn vertex_takes_betas_in_the_header_and_counts_at_a_path_of_its_own() {
     let body = json!({ "anthropic_version": "vertex-2023-10-16", "max_tokens": 9, "messages": [] });
     let body = body.to_string();
     let path = |verb: &str| format!("{VERTEX}/claude-opus-5-5:{verb}");
-    let beta =
-        format!("{BEARER}anthropic-beta: interleaved-thinking-2025-05-14, effort-2025-11-24\r\n");
+    let beta = format!(
+        "{BEARER}anthropic-beta: interleaved-thinking-2025-05-14, structured-outputs-2025-11-13\r\n"
+    );
     let answer = send(&sim, &request("POST", &path("rawPredict"), &beta, &body)).await;
     assert!(
         answer
             .text()
-            .contains("Unexpected value(s) `effort-2025-11-24`")
+            .contains("Unexpected value(s) `structured-outputs-2025-11-13`")
     );
     let counted = json!({ "anthropic_version": "vertex-2023-10-16", "model": "claude-opus-5-5",
         "messages": [] });
@@ -679,4 +680,28 @@ async fn a_clouds_keys_belong_to_accounts() {
     let answer = send(&sim, &asked).await;
     assert_eq!(answer.json()["error"]["code"], "RateLimitReached");
     assert!(answer.header("retry-after").is_some());
+}
+
+#[tokio::test]
+async fn bedrock_bills_by_the_prompt_cache_too() {
+    let account: relay_sim::Account = "org/workspace".parse().unwrap();
+    let aws = Aws::default();
+    let sim = Sim::builder()
+        .dialect(Dialect::Bedrock(aws))
+        .account("fake", account)
+        .start()
+        .await
+        .unwrap();
+    let long = json!([{ "type": "text", "text": "x".repeat(40_000),
+        "cache_control": { "type": "ephemeral" } }]);
+    let body = with("system", long);
+    let newer = "/model/global.anthropic.claude-opus-5-5/invoke";
+    let count =
+        |answer: &Answer, name: &str| -> u64 { answer.header(name).unwrap().parse().unwrap() };
+    let first = invoke(&sim, newer, &body).await;
+    let written = count(&first, "x-amzn-bedrock-cache-write-input-token-count");
+    assert!(written > 9_000);
+    let second = invoke(&sim, newer, &body).await;
+    let read = count(&second, "x-amzn-bedrock-cache-read-input-token-count");
+    assert_eq!(read, written);
 }
