@@ -255,7 +255,10 @@ impl Connection {
         }
         let default = self.sim.default_script();
         match account {
-            Some(account) => self.sim.accounts.answer(account, request, default),
+            Some(account) => {
+                let dialect = self.sim.dialect.as_deref();
+                self.sim.accounts.answer(account, request, default, dialect)
+            }
             None => default,
         }
     }

@@ -163,6 +163,16 @@ impl Dialect {
         }
     }
 
+    /// Returns whether answers have `anthropic-ratelimit-*` headers.
+    pub(crate) fn states_limits(&self) -> bool {
+        matches!(self, Self::Vendor(Vendor::Anthropic))
+    }
+
+    /// Returns whether a refusal for too many requests says when to ask again.
+    pub(crate) fn says_when_to_retry(&self) -> bool {
+        matches!(self, Self::Foundry(_) | Self::Vendor(_))
+    }
+
     /// Returns the voice of an answer.
     pub(crate) fn voice(dialect: Option<&Arc<Self>>, streamed: bool) -> Voice {
         Voice {

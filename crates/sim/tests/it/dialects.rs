@@ -680,11 +680,12 @@ async fn a_clouds_keys_belong_to_accounts() {
     let answer = send(&sim, &asked).await;
     assert_eq!(answer.json()["error"]["code"], "RateLimitReached");
     assert!(answer.header("retry-after").is_some());
+    assert!(!answer.head.contains("anthropic-ratelimit"));
 }
 
 #[tokio::test]
 async fn bedrock_bills_by_the_prompt_cache_too() {
-    let account: relay_sim::Account = "org/workspace".parse().unwrap();
+    let account: relay_sim::Account = "org/workspace:2,100000,100000".parse().unwrap();
     let aws = Aws::default();
     let sim = Sim::builder()
         .dialect(Dialect::Bedrock(aws))
@@ -704,4 +705,10 @@ async fn bedrock_bills_by_the_prompt_cache_too() {
     let second = invoke(&sim, newer, &body).await;
     let read = count(&second, "x-amzn-bedrock-cache-read-input-token-count");
     assert_eq!(read, written);
+    let third = invoke(&sim, newer, &body).await;
+    assert_eq!(
+        third.header("x-amzn-errortype"),
+        Some("ThrottlingException")
+    );
+    assert_eq!(third.header("retry-after"), None, "AWS does not say");
 }
