@@ -195,8 +195,8 @@ fn done(place: &Path, lock: &str) -> Result<()> {
 /// The runner could not start, or no test ran.
 pub(crate) fn run(log: &Log, suite: Suite, variables: &[(&str, PathBuf)]) -> Result<Counts> {
     let mut command = match suite {
-        Suite::Python => pytest("e2e/python/sdk"),
-        Suite::Claude => pytest("e2e/python/claude"),
+        Suite::Python => pytest(&["e2e/python/sdk", "e2e/python/dialects"]),
+        Suite::Claude => pytest(&["e2e/python/claude"]),
         Suite::TypeScript => {
             let mut command = Command::new("node");
             command
@@ -220,10 +220,11 @@ pub(crate) fn run(log: &Log, suite: Suite, variables: &[(&str, PathBuf)]) -> Res
 /// address, or a proxy.
 fn changes_a_client(name: &str) -> bool {
     let upper = name.to_uppercase();
-    upper.starts_with("ANTHROPIC_") || upper.starts_with("CLAUDE") || upper.ends_with("_PROXY")
+    let of_a_provider = ["ANTHROPIC_", "AWS_", "CLAUDE", "CLOUD_ML_", "GOOGLE_"];
+    of_a_provider.iter().any(|start| upper.starts_with(start)) || upper.ends_with("_PROXY")
 }
 
-fn pytest(folder: &str) -> Command {
+fn pytest(folders: &[&str]) -> Command {
     let mut command = Command::new(shell::target("e2e/python/bin/python"));
     // Most tests wait for a client to retry: more workers than cores.
     command.args([
@@ -233,8 +234,8 @@ fn pytest(folder: &str) -> Command {
         "-c",
         "e2e/pytest.ini",
         "--numprocesses=4",
-        folder,
     ]);
+    command.args(folders);
     command
 }
 
@@ -262,6 +263,7 @@ mod tests {
         for name in [
             "ANTHROPIC_API_KEY",
             "ANTHROPIC_BASE_URL",
+            "AWS_BEARER_TOKEN_BEDROCK",
             "CLAUDE_CODE_USE_BEDROCK",
             "https_proxy",
         ] {

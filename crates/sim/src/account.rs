@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::cache::PromptCache;
 use crate::clock;
+use crate::dialect::Dialect;
 use crate::limit::{Limits, RateLimiter};
 use crate::prompt::segments;
 use crate::record::Recorded;
@@ -93,18 +94,20 @@ impl Accounts {
         self.by_key.get(key?)
     }
 
-    /// Returns `default` as this account gets it. A body without a model is no prompt and gets it
-    /// as it is, and so does any request when the default script is no message.
+    /// Returns `default` as this account gets it; `model` is what the path names, `dialect` knows
+    /// which of the limits' headers are sent. A request without a model is no prompt and gets it as
+    /// it is, and so does any request when the default script is no message.
     pub(crate) fn answer(
         &self,
         account: &Account,
-        request: &Recorded,
+        (request, model): (&Recorded, Option<&str>),
         default: Arc<Prepared>,
+        dialect: Option<&Dialect>,
     ) -> Arc<Prepared> {
         let Content::Message(message) = &default.script.content else {
             return default;
         };
-        let Some((model, prompt)) = segments(&request.body) else {
+        let Some((model, prompt)) = segments(&request.body, model) else {
             return default;
         };
         let (organisation, workspace) = (&account.organisation, &account.workspace);
@@ -121,13 +124,19 @@ impl Accounts {
                 limiter.spend_output(organisation, &model, usage.output_tokens, now);
                 default.script.clone().usage(usage)
             }
-            Err(refused) => Script::error(
-                429,
-                "rate_limit_error",
-                "This request would exceed your organization's rate limit",
-            )
-            .header("retry-after", whole_seconds(refused.retry_after)),
+            Err(refused) => {
+                let message = "This request would exceed your organization's rate limit";
+                let script = Script::error(429, "rate_limit_error", message);
+                if dialect.is_none_or(Dialect::says_when_to_retry) {
+                    script.header("retry-after", whole_seconds(refused.retry_after))
+                } else {
+                    script
+                }
+            }
         };
+        if dialect.is_some_and(|dialect| !dialect.states_limits()) {
+            return Prepared::new(script);
+        }
         let headers = limiter.headers(organisation, &model, now, clock::unix());
         let script = headers
             .into_iter()

@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 
 use crate::account::Account;
 use crate::body::ReceivedBody;
+use crate::clock;
 use crate::control;
+use crate::dialect::{self, Asked, Dialect, Gate, Voice};
 use crate::head::RequestHead;
+use crate::keys::Standing;
 use crate::player::{Facts, Player};
 use crate::probe::Probe;
 use crate::record::{End, Exchange, Recorded};
@@ -88,7 +91,10 @@ impl Connection {
 
     /// Returns the answer that does not wait for the body, if the next script is such.
     pub(crate) fn early(&self, method: &str, target: &str) -> Option<Arc<Prepared>> {
-        let scripted = Route::of(method, target) == Route::Messages;
+        let scripted = match &self.sim.dialect {
+            Some(dialect) => dialect.is_scripted(method, target),
+            None => Route::of(method, target) == Route::Messages,
+        };
         scripted.then(|| self.sim.early_script()).flatten()
     }
 
@@ -103,7 +109,11 @@ impl Connection {
         let route = Route::of(&head.method, &head.target);
         if route == Route::Control {
             let reply = control::reply(&self.sim, &head.method, &head.target, &body.bytes);
-            return Player::new(Prepared::new(reply), self.facts(0, Probe::default(), None));
+            let voice = Dialect::voice(None, false);
+            return Player::new(
+                Prepared::new(reply),
+                self.facts(0, Probe::default(), (None, voice)),
+            );
         }
         let id = self.sim.book.next_id();
         let request = Recorded {
@@ -121,23 +131,57 @@ impl Connection {
             digest: body.digest,
             end: End::pending(),
         };
-        let probe = match route {
-            Route::Messages => probe(&request),
-            Route::Control
-            | Route::CountTokens
-            | Route::Models
-            | Route::Hello
-            | Route::Echo
-            | Route::Unknown => Probe::default(),
-        };
         let account = self.sim.accounts.find(credential(&request));
-        let prepared = early.unwrap_or_else(|| self.choose(route, &request, account));
+        let mut asked = self.asked(route, &request, early.is_some());
+        let reply = asked.reply.take();
+        let probe = Probe {
+            stream: asked.stream,
+            model: asked.model,
+        };
+        let prepared = early.unwrap_or_else(|| {
+            self.choose(route, (&request, probe.model.as_deref()), account, reply)
+        });
         // Recorded after the choice, so that whoever sees the request also sees the queue moved.
         exchange.received(&request);
-        Player::new(prepared, self.facts(id, probe, account))
+        let voice = Dialect::voice(self.sim.dialect.as_ref(), probe.stream);
+        Player::new(prepared, self.facts(id, probe, (account, voice)))
     }
 
-    fn facts(&self, request: u64, probe: Probe, account: Option<&Account>) -> Facts {
+    /// Returns what the request asks for and, in a dialect, what it gets without a script.
+    fn asked(&self, route: Route, request: &Recorded, early: bool) -> Asked {
+        match (&self.sim.dialect, route) {
+            // Its body was not read, so nothing can be judged.
+            (Some(_), _) if early => Asked {
+                stream: dialect::streams(request.path()),
+                ..Asked::default()
+            },
+            (Some(dialect), _) => dialect.ask(
+                request,
+                &Gate {
+                    keys: &self.sim.keys,
+                    requires_credential: self.sim.require_credential,
+                    models: &self.sim.models,
+                    unix: clock::unix(),
+                },
+            ),
+            (None, Route::Messages) => {
+                let Probe { stream, model } = probe(request);
+                Asked {
+                    stream,
+                    model,
+                    reply: None,
+                }
+            }
+            (None, _) => Asked::default(),
+        }
+    }
+
+    fn facts(
+        &self,
+        request: u64,
+        probe: Probe,
+        (account, voice): (Option<&Account>, Voice),
+    ) -> Facts {
         let (organization, workspace) = match account {
             Some(account) => (
                 Arc::from(account.organisation.as_str()),
@@ -154,27 +198,31 @@ impl Connection {
             request,
             organization,
             workspace,
+            voice,
         }
     }
 
-    fn choose(&self, route: Route, request: &Recorded, account: Option<&Account>) -> Arc<Prepared> {
+    fn choose(
+        &self,
+        route: Route,
+        (request, model): (&Recorded, Option<&str>),
+        account: Option<&Account>,
+        reply: Option<Script>,
+    ) -> Arc<Prepared> {
         if let Some(script) = self.sim.routed(request) {
             return Prepared::new(script);
+        }
+        if self.sim.dialect.is_some() {
+            return match reply {
+                Some(reply) => Prepared::new(reply),
+                None => self.scripted((request, model), account),
+            };
         }
         if let Some(refusal) = self.refusal(route, request) {
             return Prepared::new(refusal);
         }
         match route {
-            Route::Messages => {
-                if let Some(queued) = self.sim.queued_script() {
-                    return queued;
-                }
-                let default = self.sim.default_script();
-                match account {
-                    Some(account) => self.sim.accounts.answer(account, request, default),
-                    None => default,
-                }
-            }
+            Route::Messages => self.scripted((request, model), account),
             Route::CountTokens => {
                 // About four bytes a token is what the sim claims to know.
                 let tokens = (request.body_bytes / 4).max(1);
@@ -197,23 +245,32 @@ impl Connection {
         }
     }
 
+    fn scripted(
+        &self,
+        request: (&Recorded, Option<&str>),
+        account: Option<&Account>,
+    ) -> Arc<Prepared> {
+        if let Some(queued) = self.sim.queued_script() {
+            return queued;
+        }
+        let default = self.sim.default_script();
+        match account {
+            Some(account) => {
+                let dialect = self.sim.dialect.as_deref();
+                self.sim.accounts.answer(account, request, default, dialect)
+            }
+            None => default,
+        }
+    }
+
     fn refusal(&self, route: Route, request: &Recorded) -> Option<Script> {
         if !self.sim.require_credential || matches!(route, Route::Hello | Route::Unknown) {
             return None;
         }
-        let message = match credential(request) {
-            None => "x-api-key header is required",
-            Some(_) if self.sim.accepted_keys.is_empty() => return None,
-            Some(key)
-                if self
-                    .sim
-                    .accepted_keys
-                    .iter()
-                    .any(|accepted| accepted == key) =>
-            {
-                return None;
-            }
-            Some(_) => "invalid x-api-key",
+        let message = match self.sim.keys.standing(credential(request)) {
+            Standing::Missing => "x-api-key header is required",
+            Standing::Good => return None,
+            Standing::Bad => "invalid x-api-key",
         };
         Some(Script::error(401, "authentication_error", message))
     }
@@ -225,24 +282,26 @@ fn credential(request: &Recorded) -> Option<&str> {
         let (scheme, rest) = value.split_once(' ').unwrap_or(("", value));
         if scheme.eq_ignore_ascii_case("bearer") {
             rest.trim()
+        } else if let Some((_, scope)) = rest.split_once("Credential=") {
+            // Of a signature, the access key's id.
+            scope.split('/').next().unwrap_or_default()
         } else {
             value
         }
     });
-    request.header("x-api-key").or(bearer)
+    let key = request.header("x-api-key");
+    key.or_else(|| request.header("api-key")).or(bearer)
 }
 
 fn probe(request: &Recorded) -> Probe {
     let mut probe = Probe::of(&request.body);
     // The cloud dialects name the stream in the path.
-    let path = request.path();
-    probe.stream |= path.ends_with(":streamRawPredict");
-    probe.stream |= path.ends_with("/invoke-with-response-stream");
+    probe.stream |= dialect::streams(request.path());
     probe
 }
 
 /// Answers `GET /v1/models` with a page and `GET /v1/models/{id}` with one model.
-fn models(ids: &[String], request: &Recorded) -> Script {
+pub(crate) fn models(ids: &[String], request: &Recorded) -> Script {
     let path = request.path();
     if let Some((_, id)) = path.split_once("/v1/models/") {
         return match ids.iter().find(|known| *known == id) {

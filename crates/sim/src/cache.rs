@@ -228,7 +228,7 @@ impl PromptCache {
         body: &[u8],
         moments: (Duration, Duration),
     ) -> Option<Usage> {
-        let (model, segments) = segments(body)?;
+        let (model, segments) = segments(body, None)?;
         Some(self.turn_begun(workspace, &model, &segments, moments))
     }
 

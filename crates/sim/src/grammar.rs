@@ -178,14 +178,15 @@ impl Message {
     }
 
     /// Returns the first event, the only one that names the request's model and the message's id.
-    pub(crate) fn start_event(&self, id: &str, model: &str) -> Bytes {
+    /// `usage` is what it states of the input, and the output that it claims.
+    pub(crate) fn start_event(id: &str, model: &str, usage: (Usage, u64)) -> Bytes {
         event(
             "message_start",
             &format!(
                 r#"{{"type":"message_start","message":{{"model":{},"id":{},"type":"message","role":"assistant","content":[],"stop_reason":null,"stop_sequence":null,"usage":{}}}}}"#,
                 quote(model),
                 quote(id),
-                self.usage.full(1),
+                usage.0.full(usage.1),
             ),
         )
     }

@@ -21,13 +21,18 @@ mod body;
 mod cache;
 mod clock;
 mod control;
+mod dialect;
 mod encode;
 mod fault;
 mod grammar;
 mod head;
 mod http1;
 mod http2;
+<<<<<<< HEAD
 mod identity;
+=======
+mod keys;
+>>>>>>> c-simc
 mod limit;
 mod player;
 mod preset;
@@ -43,6 +48,7 @@ mod wire;
 
 pub use account::{Account, UnknownAccount};
 pub use cache::{PromptCache, Segment, Ttl, minimum_tokens};
+pub use dialect::{Aws, AwsKey, Dialect, Foundry, UnknownDialect, Vendor, Vertex};
 pub use encode::{Encoding, Split, UnknownSplit};
 pub use fault::{Fault, UnknownFault};
 pub use grammar::{Block, Usage};

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Parser;
-use relay_sim::{Account, Fault, Script, Sim, Split};
+use relay_sim::{Account, AwsKey, Dialect, Fault, Script, Sim, Split};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -54,6 +54,25 @@ struct Flags {
     /// Accept only this key (repeatable).
     #[arg(long, value_name = "KEY")]
     accept_key: Vec<String>,
+    /// Speak this API strictly: bedrock, mantle, vertex, foundry, anthropic, zai, minimax, ollama,
+    /// ollama-cloud, kimi, deepseek, openrouter, vllm, llamacpp, lmstudio.
+    #[arg(long, value_name = "NAME")]
+    dialect: Option<Dialect>,
+    /// A key that may sign (bedrock and mantle; repeatable): `ID:SECRET[:SESSION-TOKEN]`.
+    #[arg(long, value_name = "ID:SECRET", value_parser = aws_key, requires = "dialect")]
+    aws_key: Vec<AwsKey>,
+    /// Region to sign for (bedrock and mantle).
+    #[arg(long, value_name = "REGION", requires = "dialect")]
+    region: Option<String>,
+    /// Project that paths must name (vertex).
+    #[arg(long, value_name = "ID", requires = "dialect")]
+    project: Option<String>,
+    /// Deployment that exists (foundry; repeatable).
+    #[arg(long, value_name = "NAME", requires = "dialect")]
+    deployment: Vec<String>,
+    /// Model that is listed (repeatable).
+    #[arg(long, value_name = "ID")]
+    model: Vec<String>,
     /// Say where a key belongs (repeatable): `KEY=ORGANISATION/WORKSPACE[:RPM,ITPM,OTPM]`. Its
     /// requests are billed by a model of the prompt cache and held to the limits.
     #[arg(long, value_name = "KEY=...", value_parser = account)]
@@ -169,6 +188,12 @@ fn builder(flags: &Flags) -> anyhow::Result<relay_sim::SimBuilder> {
         .require_credential(!flags.no_credential)
         .accept_keys(flags.accept_key.iter().cloned())
         .keep_requests(flags.keep_requests);
+    if let Some(dialect) = dialect(flags)? {
+        builder = builder.dialect(dialect);
+    }
+    if !flags.model.is_empty() {
+        builder = builder.models(flags.model.iter().cloned());
+    }
     for (key, account) in &flags.account {
         builder = builder.account(key, account.clone());
     }
@@ -183,6 +208,60 @@ fn builder(flags: &Flags) -> anyhow::Result<relay_sim::SimBuilder> {
         builder = builder.record_to(stderr());
     }
     Ok(builder)
+}
+
+/// Returns the dialect with its settings.
+fn dialect(flags: &Flags) -> anyhow::Result<Option<Dialect>> {
+    let mut dialect = flags.dialect.clone();
+    let (mut signs, mut has_project, mut deploys) = (false, false, false);
+    match &mut dialect {
+        Some(Dialect::Bedrock(aws) | Dialect::Mantle(aws)) => {
+            signs = true;
+            if !flags.aws_key.is_empty() {
+                aws.keys.clone_from(&flags.aws_key);
+            }
+            if let Some(region) = &flags.region {
+                aws.region.clone_from(region);
+            }
+        }
+        Some(Dialect::Vertex(vertex)) => {
+            has_project = true;
+            if let Some(project) = &flags.project {
+                vertex.project.clone_from(project);
+            }
+        }
+        Some(Dialect::Foundry(foundry)) => {
+            deploys = true;
+            foundry.deployments.clone_from(&flags.deployment);
+        }
+        Some(Dialect::Vendor(_)) | None => {}
+    }
+    if !signs && (!flags.aws_key.is_empty() || flags.region.is_some()) {
+        bail!("--aws-key and --region need --dialect bedrock or mantle");
+    }
+    if !has_project && flags.project.is_some() {
+        bail!("--project needs --dialect vertex");
+    }
+    if !deploys && !flags.deployment.is_empty() {
+        bail!("--deployment needs --dialect foundry");
+    }
+    Ok(dialect)
+}
+
+/// Parses `ID:SECRET[:SESSION-TOKEN]`.
+fn aws_key(text: &str) -> Result<AwsKey, String> {
+    let mut parts = text.splitn(3, ':');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(id), Some(secret), token) if !id.is_empty() && !secret.is_empty() => {
+            let key = AwsKey::new(id, secret);
+            Ok(match token {
+                Some(token) => key.session_token(token),
+                None => key,
+            })
+        }
+        // The text is not repeated: it may hold a secret.
+        _ => Err("write ID:SECRET or ID:SECRET:SESSION-TOKEN".to_owned()),
+    }
 }
 
 /// Returns the default script and those to queue.

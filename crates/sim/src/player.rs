@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::dialect::{Sender, Spoken, Voice};
 use crate::encode::{Cutter, Encoder, Piece, Split};
 use crate::fault::{Action, Fault, Trigger};
-use crate::grammar::{error_body, error_event};
+use crate::grammar::Message;
 use crate::script::{Content, Prepared, Script};
 
 /// What an answer needs to know of its request.
@@ -19,6 +20,7 @@ pub(crate) struct Facts {
     pub(crate) request: u64,
     pub(crate) organization: Arc<str>,
     pub(crate) workspace: Arc<str>,
+    pub(crate) voice: Voice,
 }
 
 /// The head of an answer. Framing headers are the driver's.
@@ -57,6 +59,8 @@ enum Phase {
 pub(crate) struct Player {
     prepared: Arc<Prepared>,
     facts: Facts,
+    /// The error that this answer is, in the dialect's words.
+    spoken: Option<Spoken>,
     phase: Phase,
     streamed: bool,
     /// The first event, or the whole encoded body.
@@ -78,31 +82,10 @@ pub(crate) struct Player {
 const FALSE_CLAIM: u64 = 1024;
 
 impl Player {
-    pub(crate) fn new(prepared: Arc<Prepared>, facts: Facts) -> Self {
-        let prepared = without_stream_error(prepared, &facts);
+    pub(crate) fn new(prepared: Arc<Prepared>, mut facts: Facts) -> Self {
+        let prepared = prepared.without_stream_error(facts.stream);
         let script = &prepared.script;
-        let request_id = request_id(facts.request);
-        let (streamed, first) = match &script.content {
-            Content::Message(message) => {
-                let id = format!("msg_sim{:017}", facts.request);
-                let model = message.model.as_deref().unwrap_or(&facts.model);
-                if facts.stream {
-                    (true, Some(message.start_event(&id, model)))
-                } else {
-                    (false, Some(message.json_body(&id, model)))
-                }
-            }
-            Content::Error {
-                kind,
-                message,
-                details,
-            } => (
-                false,
-                Some(error_body(kind, message, details.as_ref(), &request_id).into()),
-            ),
-            Content::Sse(_) => (true, None),
-            Content::Body { bytes, .. } => (false, Some(bytes.clone())),
-        };
+        let (streamed, first, spoken) = opening(script, &mut facts);
         let mut encoder = Encoder::new(script.encoding);
         let first = if streamed {
             first
@@ -118,6 +101,7 @@ impl Player {
             phase: Phase::Delay,
             cutter: Cutter::new(script.split),
             facts,
+            spoken,
             streamed,
             first,
             segment: 0,
@@ -224,7 +208,13 @@ impl Player {
                 return;
             }
             Action::ErrorEvent(kind, message) => {
-                let event = error_event(kind, message, &request_id(self.facts.request));
+                let id = request_id(self.facts.request);
+                let Some(event) = self.facts.voice.error_event(kind, message, &id) else {
+                    // Where no event can say it, the stream breaks.
+                    self.cutter.flush();
+                    self.last = Some(Step::Close);
+                    return;
+                };
                 let event = self.encoder.event(event);
                 self.emit(event, true);
                 let tail = self.encoder.finish();
@@ -250,7 +240,10 @@ impl Player {
         while let Some(segment) = self.prepared.later_events.get(self.segment) {
             if self.repeated < segment.times {
                 self.repeated = self.repeated.saturating_add(1);
-                return Some(segment.bytes.clone());
+                match self.facts.voice.event(&segment.bytes) {
+                    Some(event) => return Some(event),
+                    None => continue,
+                }
             }
             self.repeated = 0;
             self.segment = self.segment.saturating_add(1);
@@ -274,13 +267,14 @@ impl Player {
     fn head(&self) -> Head {
         let script = &self.prepared.script;
         let mut headers: Vec<(String, Vec<u8>)> = Vec::with_capacity(8);
+        let voice = &self.facts.voice;
         let mut add = |name: &str, value: &str| {
             headers.push((name.to_owned(), value.as_bytes().to_vec()));
         };
         match &script.content {
             Content::Body { content_type, .. } => add("content-type", content_type),
             _ if self.streamed => {
-                add("content-type", "text/event-stream; charset=utf-8");
+                add("content-type", voice.stream_type());
                 add("cache-control", "no-cache");
             }
             Content::Message(_) | Content::Error { .. } | Content::Sse(_) => {
@@ -290,9 +284,21 @@ impl Player {
         if let Some(encoding) = script.encoding {
             add("content-encoding", encoding.name());
         }
-        add("request-id", &request_id(self.facts.request));
-        add("anthropic-organization-id", &self.facts.organization);
-        add("anthropic-workspace-id", &self.facts.workspace);
+        let sender = Sender {
+            request_id: &request_id(self.facts.request),
+            organization: &self.facts.organization,
+            workspace: &self.facts.workspace,
+        };
+        let of_message = matches!(script.content, Content::Message(_));
+        let of_message = of_message.then(|| voice.message_headers());
+        let of_error = self.spoken.iter().flat_map(|error| error.headers.clone());
+        let own = voice
+            .headers(&sender)
+            .into_iter()
+            .chain(of_message.into_iter().flatten());
+        for (name, value) in own.chain(of_error) {
+            add(name, &value);
+        }
         headers.retain(|(name, _)| {
             !script
                 .removed_headers
@@ -301,7 +307,10 @@ impl Player {
         });
         headers.extend(script.headers.iter().cloned());
         Head {
-            status: script.status,
+            status: self
+                .spoken
+                .as_ref()
+                .map_or(script.status, |error| error.status),
             headers,
             length: self.claimed_length(),
         }
@@ -316,7 +325,9 @@ impl Player {
                 .later_events
                 .iter()
                 .fold(0_u64, |sum, segment| {
-                    sum.saturating_add((segment.bytes.len() as u64).saturating_mul(segment.times))
+                    let event = self.facts.voice.event(&segment.bytes);
+                    let length = event.map_or(0, |event| event.len() as u64);
+                    sum.saturating_add(length.saturating_mul(segment.times))
                 });
             let total = first.saturating_add(later).saturating_add(FALSE_CLAIM);
             return matches!(plan, Some((Trigger::End, _))).then_some(total);
@@ -331,35 +342,36 @@ impl Player {
     }
 }
 
-/// A request that wants no stream cannot get an `event: error`: it gets the error itself.
-fn without_stream_error(prepared: Arc<Prepared>, facts: &Facts) -> Arc<Prepared> {
-    let streamed = match prepared.script.content {
-        Content::Message(_) => facts.stream,
-        Content::Sse(_) => true,
-        Content::Error { .. } | Content::Body { .. } => false,
-    };
-    match &prepared.script.fault {
-        Some(Fault::ErrorEventAfter(_, kind, message)) if !streamed => {
-            Prepared::new(Script::error(status_of(kind), kind, message))
+/// Returns whether events follow, the first event or the whole body, and the error that it is.
+fn opening(script: &Script, facts: &mut Facts) -> (bool, Option<Bytes>, Option<Spoken>) {
+    match &script.content {
+        Content::Message(message) => {
+            facts.voice.usage = message.usage;
+            let voice = &facts.voice;
+            let id = voice.message_id(facts.request);
+            let model = message.model.as_deref().unwrap_or(&facts.model);
+            if facts.stream {
+                let start = Message::start_event(&id, model, voice.start_usage());
+                (true, voice.event(&start), None)
+            } else {
+                (false, Some(message.json_body(&id, model)), None)
+            }
         }
-        _ => prepared,
-    }
-}
-
-/// Returns the status that goes with an error type
-/// (<https://platform.claude.com/docs/en/api/errors>).
-fn status_of(kind: &str) -> u16 {
-    match kind {
-        "invalid_request_error" => 400,
-        "authentication_error" => 401,
-        "billing_error" => 402,
-        "permission_error" => 403,
-        "not_found_error" => 404,
-        "request_too_large" => 413,
-        "rate_limit_error" => 429,
-        "timeout_error" => 504,
-        "overloaded_error" => 529,
-        _ => 500,
+        Content::Error {
+            kind,
+            message,
+            details,
+        } => {
+            let id = request_id(facts.request);
+            let error = (kind.as_str(), message.as_str());
+            let spoken = facts
+                .voice
+                .error(script.status, error, details.as_ref(), &id);
+            let body = Bytes::from(spoken.body.clone());
+            (false, Some(body), Some(spoken))
+        }
+        Content::Sse(_) => (true, None, None),
+        Content::Body { bytes, .. } => (false, Some(bytes.clone()), None),
     }
 }
 

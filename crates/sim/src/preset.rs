@@ -6,7 +6,9 @@ use serde_json::json;
 
 use crate::script::Script;
 
-/// All names, in the order of their statuses.
+mod provider;
+
+/// All names: Anthropic's in the order of their statuses, then other providers'.
 const NAMES: &[&str] = &[
     "text",
     "invalid_request",
@@ -42,6 +44,59 @@ const NAMES: &[&str] = &[
     "timeout_504",
     "overloaded",
     "overloaded_hint",
+    "bedrock_throttled",
+    "bedrock_tokens_per_day",
+    "bedrock_not_ready",
+    "bedrock_quota_400",
+    "bedrock_too_long",
+    "bedrock_invalid_beta",
+    "bedrock_extraneous_key",
+    "bedrock_bad_model",
+    "bedrock_on_demand",
+    "bedrock_access_denied",
+    "bedrock_expired_token",
+    "bedrock_not_found",
+    "bedrock_model_timeout",
+    "bedrock_model_error",
+    "bedrock_internal",
+    "bedrock_unavailable",
+    "vertex_exhausted",
+    "vertex_exhausted_array",
+    "vertex_unauthenticated",
+    "vertex_permission_denied",
+    "vertex_not_allowed_400",
+    "vertex_not_found",
+    "vertex_internal",
+    "vertex_unavailable",
+    "vertex_deadline",
+    "foundry_deployment_404",
+    "foundry_key_401",
+    "foundry_token_401",
+    "foundry_denied_403",
+    "foundry_limited_429",
+    "zai_1113",
+    "zai_1302",
+    "zai_1305",
+    "zai_1308",
+    "zai_1309",
+    "zai_1310",
+    "zai_1316",
+    "zai_1317",
+    "vertex_unexpected_beta_400",
+    "minimax_system_2013",
+    "minimax_tool_result_2013",
+    "minimax_region_2049",
+    "openrouter_402",
+    "openrouter_429",
+    "openrouter_502",
+    "kimi_thinking_400",
+    "kimi_document_400",
+    "deepseek_thinking_400",
+    "deepseek_balance_402",
+    "ollama_not_found_404",
+    "vllm_not_found_404",
+    "llamacpp_loading_503",
+    "lmstudio_junk_200",
 ];
 
 const CLOUDFLARE_413: &str = "<html>\r\n<head><title>413 Request Entity Too Large</title></head>\r\n<body>\r\n<center><h1>413 Request Entity Too Large</h1></center>\r\n<hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n";
@@ -58,6 +113,7 @@ impl Script {
         refused(name)
             .or_else(|| limited(name))
             .or_else(|| broken(name))
+            .or_else(|| provider::named(name))
     }
 }
 

@@ -18,8 +18,8 @@ const TOKEN_BYTES: u64 = 4;
 
 #[derive(Deserialize)]
 struct Body<'a> {
-    #[serde(borrow)]
-    model: Cow<'a, str>,
+    #[serde(borrow, default)]
+    model: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     tools: Vec<&'a RawValue>,
     #[serde(borrow, default)]
@@ -71,9 +71,11 @@ impl<'de> Deserialize<'de> for Pairs<'de> {
     }
 }
 
-/// Returns the model and the blocks of a body, or `None` if it is none.
-pub(crate) fn segments(body: &[u8]) -> Option<(String, Vec<Segment>)> {
+/// Returns the model (`named` if the body has none) and the blocks of a body, or `None` if there is
+/// no model or the body is none.
+pub(crate) fn segments(body: &[u8], named: Option<&str>) -> Option<(String, Vec<Segment>)> {
     let body: Body<'_> = serde_json::from_slice(body).ok()?;
+    let model = body.model.as_deref().or(named)?.to_owned();
     // A change of these makes another prefix of all, or of the messages alone.
     let all = raw(body.speed);
     let messages = [body.tool_choice, body.thinking, body.output_config].map(raw);
@@ -97,7 +99,7 @@ pub(crate) fn segments(body: &[u8]) -> Option<(String, Vec<Segment>)> {
     if let (Some(control), Some(last)) = (body.cache_control, out.last_mut()) {
         last.breakpoint = last.breakpoint.or(Some(Ttl::of(control)));
     }
-    Some((body.model.into_owned(), out))
+    Some((model, out))
 }
 
 fn raw(value: Option<&RawValue>) -> &str {

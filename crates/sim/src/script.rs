@@ -268,4 +268,40 @@ impl Prepared {
             later_events,
         })
     }
+
+    /// Returns the answer to a request that may want no stream: such a one cannot get an
+    /// `event: error`, so it gets the error itself.
+    pub(crate) fn without_stream_error(self: Arc<Self>, streams: bool) -> Arc<Self> {
+        let streamed = match self.script.content {
+            Content::Message(_) => streams,
+            Content::Sse(_) => true,
+            Content::Error { .. } | Content::Body { .. } => false,
+        };
+        match &self.script.fault {
+            Some(Fault::ErrorEventAfter(_, kind, message)) if !streamed => {
+                Self::new(Script::error(status_of(kind), kind, message))
+            }
+            _ => self,
+        }
+    }
+}
+
+/// Returns the status that goes with an error type
+/// (<https://platform.claude.com/docs/en/api/errors>; AWS's `InvokeModel`).
+fn status_of(kind: &str) -> u16 {
+    match kind {
+        "invalid_request_error" | "ValidationException" | "ServiceQuotaExceededException" => 400,
+        "authentication_error" => 401,
+        "billing_error" => 402,
+        "permission_error" | "AccessDeniedException" => 403,
+        "not_found_error" | "ResourceNotFoundException" => 404,
+        "ModelTimeoutException" => 408,
+        "request_too_large" => 413,
+        "ModelErrorException" | "ModelStreamErrorException" => 424,
+        "rate_limit_error" | "ThrottlingException" | "ModelNotReadyException" => 429,
+        "ServiceUnavailableException" => 503,
+        "timeout_error" => 504,
+        "overloaded_error" => 529,
+        _ => 500,
+    }
 }

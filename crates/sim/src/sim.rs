@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::account::{Account, Accounts};
+use crate::dialect::Dialect;
+use crate::keys::{Judge, Keys};
 use crate::record::{Book, Recorded, Stats};
 use crate::script::{Prepared, Script};
 use crate::tls;
@@ -34,6 +36,8 @@ pub struct SimBuilder {
     max_concurrent_streams: Option<u32>,
     require_credential: bool,
     accepted_keys: Vec<String>,
+    judge: Option<Judge>,
+    dialect: Option<Dialect>,
     accounts: Vec<(String, Account)>,
     organization: String,
     workspace: String,
@@ -102,6 +106,20 @@ impl SimBuilder {
         self
     }
 
+    /// Takes a credential only if this closure says so, and [`SimBuilder::accept_keys`] too.
+    #[must_use]
+    pub fn judge_keys(mut self, judge: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        self.judge = Some(Box::new(judge));
+        self
+    }
+
+    /// Speaks this dialect strictly: its paths, credentials, bodies, frames and errors only.
+    #[must_use]
+    pub fn dialect(mut self, dialect: impl Into<Dialect>) -> Self {
+        self.dialect = Some(dialect.into());
+        self
+    }
+
     /// Says where a key belongs. Requests with it get that organisation and workspace named, and,
     /// when no script is queued, the default script with the usage of the prompt cache and the
     /// headers of the rate limits, or a 429. Other keys are served as without accounts.
@@ -167,7 +185,8 @@ impl SimBuilder {
             default: Mutex::new(Prepared::new(Script::text("Hello from cc-relay-sim."))),
             routers: RwLock::new(Vec::new()),
             require_credential: self.require_credential,
-            accepted_keys: self.accepted_keys,
+            keys: Keys::new(self.accepted_keys, self.judge),
+            dialect: self.dialect.map(Arc::new),
             accounts: Accounts::new(self.accounts),
             organization: self.organization.into(),
             workspace: self.workspace.into(),
@@ -228,6 +247,8 @@ impl Sim {
             max_concurrent_streams: None,
             require_credential: true,
             accepted_keys: Vec::new(),
+            judge: None,
+            dialect: None,
             accounts: Vec::new(),
             organization: "00000000-0000-4000-8000-00000000a001".to_owned(),
             workspace: "wrkspc_sim0000000000000001".to_owned(),
@@ -265,6 +286,16 @@ impl Sim {
     /// Sets the answer for when the queue is empty.
     pub fn set_default(&self, script: Script) {
         *self.state.default.lock() = Prepared::new(script);
+    }
+
+    /// Takes this key or bearer token from now on, and no other that was not accepted by name.
+    pub fn accept_key(&self, key: impl Into<String>) {
+        self.state.keys.accept(key.into());
+    }
+
+    /// Takes this key or bearer token no more.
+    pub fn revoke_key(&self, key: impl Into<String>) {
+        self.state.keys.revoke(key.into());
     }
 
     /// Adds a closure that may answer any request before queue, default and credential check.

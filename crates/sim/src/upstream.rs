@@ -16,6 +16,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::account::Accounts;
 use crate::answer::Connection;
+use crate::dialect::Dialect;
+use crate::keys::Keys;
 use crate::record::{Book, Recorded};
 use crate::script::{Prepared, Script};
 use crate::wire::{Control, Wire};
@@ -31,7 +33,8 @@ pub(crate) struct State {
     pub(crate) default: Mutex<Arc<Prepared>>,
     pub(crate) routers: RwLock<Vec<Router>>,
     pub(crate) require_credential: bool,
-    pub(crate) accepted_keys: Vec<String>,
+    pub(crate) keys: Keys,
+    pub(crate) dialect: Option<Arc<Dialect>>,
     pub(crate) accounts: Accounts,
     pub(crate) organization: Arc<str>,
     pub(crate) workspace: Arc<str>,

@@ -8,8 +8,12 @@ mod accounts;
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod dialects;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod http2;
 #[cfg(test)]
 mod program;
+#[cfg(test)]
+mod vendors;

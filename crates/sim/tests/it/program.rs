@@ -313,3 +313,31 @@ async fn an_account_is_given_by_flag() {
     assert_eq!(answer.header("retry-after"), Some("86400"));
     assert!(program.stop());
 }
+
+#[tokio::test]
+async fn a_dialect_and_its_settings_are_flags() {
+    let vertex = Program::start(&["--dialect", "vertex", "--project", "p", "--no-credential"]);
+    let path = "/v1/projects/p/locations/global/publishers/anthropic/models/m:rawPredict";
+    let body = r#"{"anthropic_version":"vertex-2023-10-16","max_tokens":1,"messages":[]}"#;
+    assert_eq!(vertex.send(&post(path, body)).await.status(), 200);
+    let elsewhere = path.replace("/p/", "/q/");
+    let refused = vertex.send(&post(&elsewhere, body)).await;
+    assert_eq!(refused.json()["error"]["status"], "PERMISSION_DENIED");
+    assert!(vertex.stop());
+
+    let wrong = [
+        vec!["--dialect", "openai"],
+        vec!["--dialect", "zai", "--project", "p"],
+        vec!["--dialect", "vertex", "--aws-key", "id:secret"],
+        vec!["--dialect", "bedrock", "--aws-key", "hunter2"],
+        vec!["--region", "us-east-1"],
+    ];
+    for flags in wrong {
+        let done = Command::new(env!("CARGO_BIN_EXE_cc-relay-sim"))
+            .args(&flags)
+            .output()
+            .unwrap();
+        assert!(!done.status.success(), "{flags:?}");
+        assert!(done.stdout.is_empty());
+    }
+}
