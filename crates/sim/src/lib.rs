@@ -28,11 +28,8 @@ mod grammar;
 mod head;
 mod http1;
 mod http2;
-<<<<<<< HEAD
 mod identity;
-=======
 mod keys;
->>>>>>> c-simc
 mod limit;
 mod player;
 mod preset;
