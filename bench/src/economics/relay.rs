@@ -8,7 +8,6 @@ use anyhow::Result;
 use relay_core::{
     board::Board,
     breaker::BreakerOptions,
-    credential::UpstreamCredential,
     credential::{Admission, AuthPolicy, OwnCredential, UpstreamCredential},
     error::RelayError,
     keys::{KeyLimits, KeyPool, KeySpec, Selection},

@@ -101,6 +101,9 @@ pub enum Nowhere {
     UnknownModel,
     /// No target may be asked for this client.
     NoCredential,
+    /// Nobody has to be asked: the target that a turn would go to does not count tokens. So many
+    /// are estimated.
+    Estimated(u64),
     /// Every target that serves the model takes shorter bodies only.
     TooLong {
         /// The longest that any of them takes.
@@ -112,7 +115,7 @@ impl Nowhere {
     fn or_too_long(self, limit: u64) -> Self {
         let limit_bytes = match self {
             Self::TooLong { limit_bytes } => limit_bytes.max(limit),
-            Self::UnknownModel | Self::NoCredential => limit,
+            Self::UnknownModel | Self::NoCredential | Self::Estimated(_) => limit,
         };
         Self::TooLong { limit_bytes }
     }
@@ -160,6 +163,12 @@ impl Journey {
             .estimate(session, model, errand.countable_bytes);
         let known = (binding.as_ref(), homes.as_slice());
         let order = order(&snapshot, &board, &errand, known, estimate, (now, seed))?;
+        if errand.endpoint == Endpoint::CountTokens {
+            let first = order.first().and_then(|place| snapshot.targets.get(*place));
+            if first.is_some_and(|target| !target.provider.has(Endpoint::CountTokens)) {
+                return Err(Nowhere::Estimated(estimate));
+            }
+        }
         board.budget.deposit(snapshot.routing.retry_budget_percent);
         Ok(Self {
             snapshot,

@@ -6,7 +6,9 @@
 
 use crate::trim::{Betas, Takes};
 
-/// Bedrock's `InvokeModel`. It refuses a request with any other beta, without saying which.
+/// Bedrock's `InvokeModel`. It refuses a request with any beta that it does not know, without saying
+/// which, so these are only those that it surely knows: what Claude Code sends there itself, and what
+/// AWS's pages name.
 pub const BEDROCK: Takes = Takes {
     betas: Betas::Only(&[
         (
@@ -21,27 +23,7 @@ pub const BEDROCK: Takes = Takes {
             "context-management-2025-06-27",
             "context-management-2025-06-27",
         ),
-        (
-            "dangerous-tool-use-2026-09-03",
-            "dangerous-tool-use-2026-09-03",
-        ),
         ("effort-2025-11-24", "effort-2025-11-24"),
-        (
-            "fine-grained-tool-streaming-2025-05-14",
-            "fine-grained-tool-streaming-2025-05-14",
-        ),
-        (
-            "mid-conversation-output-config-2026-07-01",
-            "mid-conversation-output-config-2026-07-01",
-        ),
-        (
-            "mid-conversation-tool-changes-2026-07-01",
-            "mid-conversation-tool-changes-2026-07-01",
-        ),
-        (
-            "thinking-binding-controls-2026-08-01",
-            "thinking-binding-controls-2026-08-01",
-        ),
         (
             "thinking-display-updates-2026-08-18",
             "thinking-display-updates-2026-08-18",
@@ -109,6 +91,8 @@ pub const VERTEX: Takes = Takes {
             "dangerous-tool-use-2026-09-03",
             "dangerous-tool-use-2026-09-03",
         ),
+        // Claude Code itself sends it there (2.1.330, measured).
+        ("effort-2025-11-24", "effort-2025-11-24"),
         (
             "interleaved-thinking-2025-05-14",
             "interleaved-thinking-2025-05-14",

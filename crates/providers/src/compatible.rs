@@ -196,7 +196,12 @@ impl Compatible {
             return Trimmed::default();
         }
         let headers = &mut request.head.headers;
-        let trimmed = trim(&self.row.takes, &request.body, headers, changes.without);
+        let trimmed = trim(
+            &self.row.takes,
+            &request.body,
+            headers,
+            (changes.without, &[]),
+        );
         set_betas(headers, &trimmed.betas);
         trimmed
     }

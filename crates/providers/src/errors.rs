@@ -159,7 +159,9 @@ impl Vendor {
         }
         let words = Words::of(refusal);
         let found = self.rows().iter().find(|row| words.says(row.code));
-        if found.is_none() && words.is_anthropic && is_kind(words.kind()) {
+        let is_anthropic = found.is_none() && words.is_anthropic && is_kind(words.kind());
+        let names_nobody = !self.tells_names() || redacted(words.message()) == words.message();
+        if is_anthropic && names_nobody {
             return None;
         }
         let (status, kind) = match found {
@@ -205,10 +207,9 @@ impl Vendor {
             // The text by which Claude Code knows that it has to compact.
             return "prompt is too long: the input is too long for the requested model".to_owned();
         }
-        if self.tells_names() && status != 400 && status != 413 {
-            return general(status).to_owned();
-        }
-        if message.is_empty() {
+        // Anthropic's own words help, whoever passes them on; a cloud's name what is its own.
+        let is_cloudy = self.tells_names() && !words.is_anthropic;
+        if message.is_empty() || (is_cloudy && status != 400 && status != 413) {
             return general(status).to_owned();
         }
         redacted(message)

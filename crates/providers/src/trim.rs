@@ -142,8 +142,15 @@ pub fn betas(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     names.map(str::trim).filter(|name| !name.is_empty())
 }
 
-/// Decides what goes. `without` is what this upstream refused before, for this model.
-pub fn trim(takes: &Takes, body: &Bytes, headers: &HeaderMap, without: &[Capability]) -> Trimmed {
+/// Decides what goes. `without` is what this upstream refused before, for this model; `also` are
+/// paths that the dialect says elsewhere. All are cut in one pass: two passes would both claim the
+/// comma between neighbours.
+pub fn trim(
+    takes: &Takes,
+    body: &Bytes,
+    headers: &HeaderMap,
+    (without, also): (&[Capability], &[&'static str]),
+) -> Trimmed {
     let mut trimmed = Trimmed::default();
     let mut paths: Vec<&str> = Vec::new();
     let refused: Vec<&str> = without.iter().map(Capability::as_str).collect();
@@ -184,6 +191,7 @@ pub fn trim(takes: &Takes, body: &Bytes, headers: &HeaderMap, without: &[Capabil
         note(&mut trimmed.removed, body, path);
         paths.push(path);
     }
+    paths.extend(also);
     trimmed.edits = cut(body, &paths);
     if paths.contains(&SYSTEM_MESSAGES) {
         let roles = system_as_user(body);
@@ -247,7 +255,7 @@ mod tests {
             .filter_map(|it| Capability::new(it))
             .collect();
         let body = Bytes::from_static(BODY);
-        let trimmed = trim(takes, &body, &headers, &without);
+        let trimmed = trim(takes, &body, &headers, (&without, &[]));
         let body = splice(&body, &trimmed.edits).unwrap();
         let removed = trimmed.removed.iter().map(ToString::to_string).collect();
         (

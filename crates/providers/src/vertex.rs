@@ -21,7 +21,7 @@ use relay_core::request::{Endpoint, Inbound};
 use crate::betas;
 use crate::compatible::{ANTHROPIC_VERSION, edits, header_value, set_bearer};
 use crate::errors::Vendor;
-use crate::fields::{cut, has, in_order, put};
+use crate::fields::{has, in_order, put};
 use crate::lacks::lacks;
 use crate::splice::splice;
 use crate::trim::{set_betas, trim};
@@ -80,16 +80,17 @@ impl Provider for Vertex {
     ) -> Result<Encoded, RelayError> {
         let body = request.body.clone();
         let from = &mut request.head.headers;
-        let trimmed = trim(&betas::VERTEX, &body, from, changes.without);
+        let counts = request.endpoint == Endpoint::CountTokens;
+        let also: &[&str] = if counts { &[] } else { &["model"] };
+        let trimmed = trim(&betas::VERTEX, &body, from, (changes.without, also));
         set_betas(from, &trimmed.betas);
         from.remove(ANTHROPIC_VERSION);
         let (mut all, thinking_removed) = edits(&request, changes, "");
         let asked = request.facts.model.as_ref().map(|field| &field.name);
         let model = changes.model.or(asked).ok_or(RelayError::NoModel)?;
-        if request.endpoint == Endpoint::Messages {
+        if !counts {
             let named = request.facts.model.as_ref().map(|field| field.span.clone());
             all.retain(|edit| Some(&edit.range) != named.as_ref());
-            all.extend(cut(&body, &["model"]));
         }
         if !has(&body, "anthropic_version") {
             all.extend(put(&body, "anthropic_version", VERSION));
@@ -176,7 +177,7 @@ mod tests {
             .header("anthropic-version", "2023-06-01")
             .header(
                 "anthropic-beta",
-                "effort-2025-11-24,context-management-2025-06-27",
+                "fast-mode-2026-02-01,context-management-2025-06-27",
             );
         let (head, ()) = request.body(()).unwrap().into_parts();
         let inbound = Inbound {
@@ -202,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_turn_has_its_model_in_the_path_and_its_version_in_the_body() {
-        let body = r#"{"model":"opus","output_config":{"effort":"low"},"context_management":{},"stream":true,"messages":[]}"#;
+        let body = r#"{"model":"opus","speed":"fast","context_management":{},"stream":true,"messages":[]}"#;
         let said = encoded(Endpoint::Messages, body, "claude-opus-4@20250514");
         assert_eq!(
             &*said.path_and_query,
@@ -229,6 +230,14 @@ mod tests {
             r#"{"messages":[],"anthropic_version":"2026-10-21"}"#
         );
         assert!(said.path_and_query.ends_with("/models/a%3Bb:rawPredict"));
+    }
+
+    #[test]
+    fn neighbours_at_the_end_go_together() {
+        let body = r#"{"messages":[],"model":"m","service_tier":"auto"}"#;
+        let said = encoded(Endpoint::Messages, body, "m");
+        let expected = r#"{"anthropic_version":"vertex-2023-10-16","messages":[]}"#;
+        assert_eq!(said.body, expected);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, header, request};
+use http::{HeaderMap, StatusCode, header, request};
 use relay_core::affinity::Change;
 use relay_core::board::Board;
 use relay_core::error::RelayError;
@@ -245,7 +245,13 @@ impl Exchange {
         }
     }
 
-    /// Ends with an answer of the relay's own.
+    /// Ends with an answer of the relay's own that is no refusal.
+    pub(crate) fn answered_here(mut self, status: StatusCode) {
+        self.note(|record| record.status = Some(status.as_u16()));
+        self.end(Outcome::Complete, None);
+    }
+
+    /// Ends with a refusal of the relay's own.
     pub(crate) fn refuse(mut self, error: &RelayError) {
         if *error == RelayError::ClientLeft {
             return self.end(Outcome::ClientGone, None);

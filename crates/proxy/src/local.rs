@@ -56,6 +56,21 @@ pub(crate) fn for_method(
     response
 }
 
+/// Marks a count of tokens that is the relay's estimate.
+const ESTIMATED: HeaderName = HeaderName::from_static("x-cc-relay-estimated");
+
+/// Answers a count of tokens by an estimate, and says so.
+pub(crate) fn estimate(tokens: u64, request_id: &str) -> Response<ResponseBody> {
+    let body = format!("{{\"input_tokens\":{tokens}}}");
+    let mut response = text(StatusCode::OK, "application/json", body);
+    let headers = response.headers_mut();
+    headers.insert(ESTIMATED, HeaderValue::from_static("true"));
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    response
+}
+
 /// Says an error of the relay's own.
 pub(crate) fn refusal(error: &RelayError, request_id: &str) -> Response<ResponseBody> {
     let wire = error.wire();

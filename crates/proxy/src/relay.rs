@@ -29,7 +29,7 @@ use crate::finish::Exchange;
 use crate::local::{self, RELAY_REQUEST_ID};
 use crate::route::{Route, route};
 use crate::say::issued;
-use crate::travel::{Arrival, Travel, errand};
+use crate::travel::{Arrival, Estimate, Travel, errand};
 use crate::worker::Worker;
 
 /// Answers one request.
@@ -54,8 +54,15 @@ pub(crate) async fn relay(
     };
     let mut body = Some(body);
     let mut response = match pass.attempt(route, head, &mut body, &mut exchange).await {
-        Ok((arrival, endpoint)) => {
-            let Arrival { answer, receipt } = arrival;
+        Ok((Way::Estimated(tokens), _)) => {
+            let told = debug::told(&snapshot, &exchange);
+            let mut response = local::estimate(tokens, exchange.request_id());
+            response.headers_mut().extend(told);
+            exchange.answered_here(response.status());
+            response
+        }
+        Ok((Way::Arrived(arrival), endpoint)) => {
+            let Arrival { answer, receipt } = *arrival;
             exchange.answered(&answer, receipt);
             let told = debug::told(&snapshot, &exchange);
             let gap = snapshot.timeouts.gap;
@@ -84,6 +91,14 @@ pub(crate) async fn relay(
 
 const NO_CREDENTIAL: RelayError = RelayError::Internal("no credential and no reason");
 
+/// How a request is answered.
+enum Way {
+    /// By an upstream.
+    Arrived(Box<Arrival>),
+    /// By the relay: so many tokens are estimated.
+    Estimated(u64),
+}
+
 /// One request on its way through the stages.
 struct Pass<'a> {
     worker: &'a Worker,
@@ -97,7 +112,7 @@ impl Pass<'_> {
         head: request::Parts,
         body: &mut Option<Incoming>,
         exchange: &mut Exchange,
-    ) -> Result<(Arrival, Endpoint), RelayError> {
+    ) -> Result<(Way, Endpoint), RelayError> {
         let Route::Upstream(endpoint, path_and_query) = route? else {
             return Err(RelayError::Internal("a local route reached the data path"));
         };
@@ -107,12 +122,13 @@ impl Pass<'_> {
         let inbound = self.read(head, endpoint, path_and_query, body).await?;
         exchange.read(&inbound, clock::now());
         let is_routed = endpoint.is_buffered() && inbound.facts.model.is_some();
-        let arrival = if is_routed {
+        let way = if is_routed {
             self.route(admission, inbound, exchange).await?
         } else {
-            Box::pin(self.pass_through(&admission, inbound, body, exchange)).await?
+            let passed = Box::pin(self.pass_through(&admission, inbound, body, exchange));
+            Way::Arrived(Box::new(passed.await?))
         };
-        Ok((arrival, endpoint))
+        Ok((way, endpoint))
     }
 
     /// Goes from candidate to candidate, where there is something to route by.
@@ -121,7 +137,7 @@ impl Pass<'_> {
         admission: Admission,
         inbound: Inbound,
         exchange: &mut Exchange,
-    ) -> Result<Arrival, RelayError> {
+    ) -> Result<Way, RelayError> {
         let errand = errand(
             self.snapshot,
             admission,
@@ -131,9 +147,12 @@ impl Pass<'_> {
         let buffered = inbound.body.clone();
         exchange.sending();
         let travel = Travel::begin(self.worker, self.snapshot, exchange, (errand, inbound))?;
-        let arrival = travel.arrive().await?;
+        let way = match travel {
+            Ok(travel) => Way::Arrived(Box::new(travel.arrive().await?)),
+            Err(Estimate(tokens)) => Way::Estimated(tokens),
+        };
         self.worker.buffers.give_back(buffered);
-        Ok(arrival)
+        Ok(way)
     }
 
     /// Sends what is not routed to the one target that it belongs to.

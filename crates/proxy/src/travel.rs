@@ -43,6 +43,10 @@ pub(crate) struct Travel<'a> {
     best: Option<Box<Setback>>,
 }
 
+/// So many tokens, estimated: the upstream that a turn would go to does not count them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Estimate(pub(crate) u64);
+
 /// What became of one attempt.
 struct Tried {
     leg: Box<Leg>,
@@ -51,27 +55,30 @@ struct Tried {
 }
 
 impl<'a> Travel<'a> {
-    /// Plans the way.
+    /// Plans the way. Tokens that nobody has to be asked for are estimated instead.
     pub(crate) fn begin(
         worker: &'a Worker,
         snapshot: &'a Arc<Snapshot>,
         exchange: &'a mut Exchange,
         (errand, inbound): (Errand, Inbound),
-    ) -> Result<Self, RelayError> {
+    ) -> Result<Result<Self, Estimate>, RelayError> {
         let clock = &worker.shared.clock;
         let board = Arc::clone(&worker.shared.board);
         let (now, seed) = (clock.now(), clock.seed());
         let model = errand.model.clone();
-        let journey = Journey::plan(Arc::clone(snapshot), board, errand, now, seed)
-            .map_err(|nowhere| lost(nowhere, model.as_str()))?;
-        Ok(Self {
+        let journey = match Journey::plan(Arc::clone(snapshot), board, errand, now, seed) {
+            Ok(journey) => journey,
+            Err(Nowhere::Estimated(tokens)) => return Ok(Err(Estimate(tokens))),
+            Err(nowhere) => return Err(lost(nowhere, model.as_str())),
+        };
+        Ok(Ok(Self {
             worker,
             snapshot,
             exchange,
             journey,
             inbound: Some(inbound),
             best: None,
-        })
+        }))
     }
 
     /// Goes until somebody answers.
@@ -288,6 +295,7 @@ fn lost(nowhere: Nowhere, model: &str) -> RelayError {
         Nowhere::NoCredential => {
             RelayError::Unauthenticated(relay_core::error::Unauthenticated::NothingToSend)
         }
+        Nowhere::Estimated(_) => RelayError::Internal("an estimate is no error"),
         Nowhere::TooLong { limit_bytes } => RelayError::BodyTooLarge { limit_bytes },
     }
 }

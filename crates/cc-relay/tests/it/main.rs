@@ -21,6 +21,8 @@ mod bytes;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]
+mod dialects;
+#[cfg(test)]
 mod drain;
 #[cfg(test)]
 mod edges;

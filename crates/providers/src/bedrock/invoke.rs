@@ -19,12 +19,13 @@ use relay_core::headers;
 use relay_core::provider::{Changes, Decoder, Encoded, Provider, Translation, Undecodable};
 use relay_core::refusal::Refusal;
 use relay_core::request::{Endpoint, Inbound};
+use relay_core::scan::member;
 
 use super::stream::BedrockStream;
 use crate::betas;
 use crate::compatible::{ANTHROPIC_VERSION, edits, header_value};
 use crate::errors::Vendor;
-use crate::fields::{cut, has, in_order, put};
+use crate::fields::{has, in_order, put};
 use crate::lacks::lacks;
 use crate::sign::{Signer, digest};
 use crate::splice::splice;
@@ -98,14 +99,18 @@ fn body(
     let (mut all, thinking_removed) = edits(request, changes, "");
     let named = request.facts.model.as_ref().map(|field| &field.span);
     all.retain(|edit| Some(&edit.range) != named);
-    all.extend(cut(from, &["model", "stream"]));
     all.extend(trimmed.edits.iter().cloned());
     if !has(from, "anthropic_version") {
         all.extend(put(from, "anthropic_version", VERSION));
     }
-    if !trimmed.betas.is_empty() && !has(from, "anthropic_beta") {
-        let betas = serde_json::to_string(&trimmed.betas).unwrap_or_default();
+    let betas = betas(from, trimmed);
+    if !betas.is_empty() {
+        let betas = serde_json::to_string(&betas).unwrap_or_default();
         all.extend(put(from, "anthropic_beta", &betas));
+    }
+    if request.endpoint == Endpoint::CountTokens && !has(from, "max_tokens") {
+        // A body of InvokeModel has it, though nothing is made here.
+        all.extend(put(from, "max_tokens", "1"));
     }
     let profile = request.head.headers.get(USER_PROFILE);
     if let Some(profile) = profile.and_then(|it| it.to_str().ok())
@@ -122,6 +127,21 @@ fn body(
     let text = STANDARD.encode_to_string(&body);
     let body = format!(r#"{{"input":{{"invokeModel":{{"body":"{text}"}}}}}}"#);
     Ok((body.into(), thinking_removed))
+}
+
+/// Returns the betas that stay of the headers, and those that the body names itself.
+fn betas(body: &[u8], trimmed: &Trimmed) -> Vec<Box<str>> {
+    let own = member(body, b"anthropic_beta");
+    let own: Vec<Box<str>> = own
+        .and_then(|own| serde_json::from_slice(own).ok())
+        .unwrap_or_default();
+    let mut betas = trimmed.betas.clone();
+    for beta in own {
+        if !betas.contains(&beta) {
+            betas.push(beta);
+        }
+    }
+    betas
 }
 
 fn set_headers(headers: &mut HeaderMap, streams: bool) {
@@ -149,9 +169,17 @@ impl Provider for Bedrock {
     ) -> Result<Encoded, RelayError> {
         let asked = request.facts.model.as_ref().map(|field| &field.name);
         let model = changes.model.or(asked).ok_or(RelayError::NoModel)?;
+        if matches!(model.as_str(), "" | "." | "..") {
+            return Err(RelayError::NoModel);
+        }
         let path_and_query = self.path(&request, model.as_str());
         let from = &request.head.headers;
-        let trimmed = trim(&betas::BEDROCK, &request.body, from, changes.without);
+        let trimmed = trim(
+            &betas::BEDROCK,
+            &request.body,
+            from,
+            (changes.without, &["model", "stream", "anthropic_beta"]),
+        );
         let (body, thinking_removed) = body(&request, changes, &trimmed)?;
         let streams = request.facts.stream && request.endpoint == Endpoint::Messages;
         let mut headers = headers::for_upstream(request.head.headers, credential);

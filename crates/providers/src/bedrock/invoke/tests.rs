@@ -72,6 +72,17 @@ fn a_turn() {
 }
 
 #[test]
+fn neighbours_at_the_end_go_together() {
+    let body = r#"{"messages":[],"model":"m","stream":true,"service_tier":"auto"}"#;
+    let said = encoded(Endpoint::Messages, body, "m");
+    assert!(
+        std::str::from_utf8(&said.body)
+            .unwrap()
+            .ends_with(r#""messages":[]}"#)
+    );
+}
+
+#[test]
 fn models_are_one_segment() {
     for (model, path) in [
         (
