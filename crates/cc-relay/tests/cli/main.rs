@@ -13,6 +13,8 @@ mod docs;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod identities;
+#[cfg(test)]
 mod status;
 #[cfg(test)]
 mod support;
