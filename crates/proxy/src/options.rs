@@ -5,7 +5,7 @@ use std::sync::Arc;
 use relay_core::board::Board;
 
 use crate::background::Background;
-use crate::finish::ExhibitOptions;
+use crate::exhibit::ExhibitOptions;
 use crate::probe::Probing;
 
 /// How to listen, and what to begin with.

@@ -85,6 +85,7 @@ const LAYERS: &[Layer] = &[
             "relay-providers",
             "relay-proxy",
             "relay-config",
+            "relay-identity",
             "relay-sim",
         ],
         tests_may_use: &[],

@@ -1,3 +1,5 @@
+//! What each vendor's refusal is in Anthropic's words.
+
 use http::HeaderMap;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Frames as AWS writes them, cut anywhere, and bits that flip.
+
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Requests of `InvokeModel`, byte for byte.
+
 use relay_core::request::ModelName;
 use relay_core::scan::scan;
 use relay_core::secret::Secret;

@@ -1,3 +1,5 @@
+//! Events as they leave, whatever the cut; exceptions, and ends that are none.
+
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue as Value, Message};
 use base64_simd::STANDARD;
