@@ -147,6 +147,7 @@ fn routing(setup: &Setup, kind: Kind) -> Routing {
         max_wait: setup.max_wait,
         spill: false,
         strip_foreign_thinking: false,
+        keep_model_alias: false,
         debug: false,
         default_target: None,
         affinity: setup.affinity,

@@ -167,6 +167,7 @@ fn snapshot_routing(plan: &RoutingPlan, targets: &[Arc<Target>]) -> Routing {
         max_wait: plan.max_wait,
         spill: plan.spill,
         strip_foreign_thinking: plan.strip_foreign_thinking,
+        keep_model_alias: plan.keep_model_alias,
         debug: plan.debug,
         default_target,
         affinity: match plan.affinity.mode {

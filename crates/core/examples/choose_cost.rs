@@ -123,6 +123,7 @@ fn snapshot(kind: Kind) -> Arc<Snapshot> {
             max_wait: Duration::ZERO,
             spill: false,
             strip_foreign_thinking: true,
+            keep_model_alias: false,
             debug: false,
             default_target: None,
             affinity: true,

@@ -120,11 +120,11 @@ pub trait Decoder: Send + Sync + fmt::Debug {
     /// [`Undecodable`] if they are not in the dialect: the answer is broken off behind `out`.
     fn push(&mut self, bytes: &[u8], out: &mut BytesMut) -> Result<(), Undecodable>;
 
-    /// Takes the end of the upstream's body.
+    /// Takes the end of the upstream's body, and appends what is left to say.
     ///
     /// # Errors
-    /// [`Undecodable`] if it came in the middle.
-    fn end(&mut self) -> Result<(), Undecodable>;
+    /// [`Undecodable`] if it came in the middle: the answer is broken off behind `out`.
+    fn end(&mut self, out: &mut BytesMut) -> Result<(), Undecodable>;
 
     /// Returns what the client gets while the upstream is silent, where the dialect has no pings of
     /// its own and an event may stand here.

@@ -138,6 +138,8 @@ pub struct Routing {
     pub spill: bool,
     /// Whether thinking of another vendor's model is taken out.
     pub strip_foreign_thinking: bool,
+    /// Whether answers name the model as the client asked for it.
+    pub keep_model_alias: bool,
     /// Whether answers say how they came about.
     pub debug: bool,
     /// Where requests go that name no model.

@@ -110,7 +110,7 @@ impl Decoding {
                 Some(Err(_)) => self.broken = true,
                 None => {
                     self.ended = true;
-                    self.broken = self.decoder.end().is_err();
+                    self.broken = self.decoder.end(&mut self.out).is_err();
                 }
             }
         }

@@ -13,7 +13,7 @@ use http::{Request, StatusCode, Uri};
 use relay_core::error::RelayError;
 use relay_core::provider::{Encoded, Provider};
 use relay_core::refusal::{Silence, rule_silence};
-use relay_core::request::Inbound;
+use relay_core::request::{Inbound, ModelName};
 use relay_core::snapshot::Snapshot;
 use tokio::time::timeout;
 
@@ -30,6 +30,8 @@ pub(crate) struct Bounds<'a> {
     pub(crate) passthrough_bytes: u64,
     /// The dialect of the answer.
     pub(crate) provider: &'a dyn Provider,
+    /// What the answer calls the model, where that is not what the upstream calls it.
+    pub(crate) alias: Option<&'a ModelName>,
     /// How to look at the answer.
     pub(crate) look: Look,
 }
@@ -53,6 +55,7 @@ impl<'a> Bounds<'a> {
             first_byte,
             passthrough_bytes: snapshot.limits.max_passthrough_bytes,
             provider,
+            alias: None,
             look: Look {
                 replaceable,
                 instructive,
@@ -109,7 +112,7 @@ pub(crate) async fn dispatch(
         let error = RelayError::Unreachable("it switched protocols unasked".into());
         return Err(silent(Silence::Broken, error));
     }
-    let looked = look(sent, bounds.provider, bounds.look).await;
+    let looked = look(sent, (bounds.provider, bounds.alias), bounds.look).await;
     looked.map_err(|setback| Fault::Back(Box::new(setback)))
 }
 

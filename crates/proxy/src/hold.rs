@@ -13,13 +13,14 @@ use http::{HeaderValue, StatusCode, header, response};
 use http_body::Frame;
 use relay_core::capability::Capability;
 use relay_core::error::{RelayError, envelope};
-use relay_core::provider::{Provider, Translation};
+use relay_core::provider::{Decoder, Provider, Translation};
 use relay_core::record::ConnectionFacts;
 use relay_core::refusal::{self, Next, Refusal, Ruling, Scope, Silence};
-use relay_core::request::Endpoint;
+use relay_core::request::{Endpoint, ModelName};
 use tokio::time::timeout_at;
 use tracing::debug;
 
+use crate::alias::Alias;
 use crate::clock;
 use crate::decode::UpstreamBody;
 use crate::observe::{Observer, is_event_stream};
@@ -97,13 +98,34 @@ enum Step {
     Late,
 }
 
+/// The dialect of an answer, and what it is to call the model if not what the upstream calls it.
+type Voice<'a> = (&'a dyn Provider, Option<&'a ModelName>);
+
+/// Has an answer call the model by the name that was asked for. A compressed one cannot be changed.
+fn named(
+    alias: &ModelName,
+    head: &mut response::Parts,
+    decoder: Option<Box<dyn Decoder>>,
+) -> Option<Box<dyn Decoder>> {
+    if head.headers.contains_key(header::CONTENT_ENCODING) {
+        return decoder;
+    }
+    head.headers.remove(header::CONTENT_LENGTH);
+    let is_stream = is_event_stream(&head.headers);
+    Some(Box::new(Alias::new(alias.clone(), is_stream, decoder)))
+}
+
 impl Answer {
-    fn of(sent: Sent, provider: &dyn Provider, endpoint: Endpoint) -> Self {
+    fn of(sent: Sent, (provider, alias): Voice<'_>, endpoint: Endpoint) -> Self {
         let (mut head, body) = sent.response.into_parts();
         let is_refusal = head.status.is_client_error() || head.status.is_server_error();
         let decoder = (!is_refusal)
             .then(|| provider.decoder(endpoint, &mut head))
             .flatten();
+        let decoder = match alias.filter(|_| !is_refusal && endpoint == Endpoint::Messages) {
+            Some(alias) => named(alias, &mut head, decoder),
+            None => decoder,
+        };
         Self {
             observer: Observer::of(&head.headers),
             head,
@@ -195,15 +217,11 @@ impl Answer {
 }
 
 /// Looks at an answer, holding it as far as it must be.
-pub(crate) async fn look(
-    sent: Sent,
-    provider: &dyn Provider,
-    look: Look,
-) -> Result<Box<Answer>, Setback> {
-    let mut answer = Box::new(Answer::of(sent, provider, look.endpoint));
+pub(crate) async fn look(sent: Sent, voice: Voice<'_>, look: Look) -> Result<Box<Answer>, Setback> {
+    let mut answer = Box::new(Answer::of(sent, voice, look.endpoint));
     let status = answer.head.status;
     if status.is_client_error() || status.is_server_error() {
-        return Err(Box::pin(refused(answer, provider, look)).await);
+        return Err(Box::pin(refused(answer, voice.0, look)).await);
     }
     let is_stream = is_event_stream(&answer.head.headers);
     let replaceable = look.replaceable && status == StatusCode::OK;

@@ -5,6 +5,7 @@
 //! provider.
 
 mod accept;
+mod alias;
 mod authorize;
 mod background;
 mod body;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use http::header;
 use relay_core::affinity::key::{prefix_key, session_key};
 use relay_core::credential::Admission;
 use relay_core::error::RelayError;
@@ -14,7 +15,7 @@ use relay_core::journey::{Errand, Journey, Leg, Nowhere, SetbackFacts, Step};
 use relay_core::moment::Moment;
 use relay_core::receipt::Receipt;
 use relay_core::refusal::usefulness;
-use relay_core::request::{Endpoint, Inbound};
+use relay_core::request::{Endpoint, Inbound, ModelName};
 use relay_core::snapshot::Snapshot;
 
 use crate::dispatch::{Bounds, Fault};
@@ -173,14 +174,16 @@ impl<'a> Travel<'a> {
     async fn send(
         &self,
         leg: &mut Leg,
-        inbound: Inbound,
+        mut inbound: Inbound,
         replaceable: bool,
     ) -> Result<Box<Answer>, Fault> {
         let target = self.snapshot.targets.get(leg.place);
         let target = target.ok_or(RelayError::Internal("a leg leads nowhere"))?;
         let has_key = leg.receipt.key().is_some();
         let provider = &*target.provider;
-        let bounds = Bounds::of(self.snapshot, provider, &inbound, (replaceable, has_key));
+        let mut bounds = Bounds::of(self.snapshot, provider, &inbound, (replaceable, has_key));
+        let alias = self.alias(&mut inbound, &leg.model);
+        bounds.alias = alias.as_ref();
         let to = Listener {
             target,
             pool: self.worker.pool(leg.place)?,
@@ -188,6 +191,18 @@ impl<'a> Travel<'a> {
             bounds,
         };
         say(to, leg, inbound).await
+    }
+
+    /// Returns what the client calls the model, where the answer is to call it so and the upstream
+    /// calls it otherwise. Such an answer is not asked for compressed: it could not be changed.
+    fn alias(&self, inbound: &mut Inbound, sent: &ModelName) -> Option<ModelName> {
+        let asked = &inbound.facts.model.as_ref()?.name;
+        if !self.snapshot.routing.keep_model_alias || asked == sent {
+            return None;
+        }
+        let asked = asked.clone();
+        inbound.head.headers.remove(header::ACCEPT_ENCODING);
+        Some(asked)
     }
 
     /// Asks several at once: the first that answers wins, the others are left. Each is paid for.

@@ -50,6 +50,7 @@ impl Check<'_, '_> {
             strip_foreign_thinking: raw
                 .strip_foreign_thinking
                 .unwrap_or(base.strip_foreign_thinking),
+            keep_model_alias: raw.keep_model_alias.unwrap_or(base.keep_model_alias),
             debug: raw.debug.unwrap_or(base.debug),
             default_provider: raw.default_provider,
             model_mapping,

@@ -117,6 +117,7 @@ impl Default for RoutingPlan {
             max_waiting: 64,
             spill: false,
             strip_foreign_thinking: true,
+            keep_model_alias: false,
             debug: false,
             default_provider: None,
             model_mapping: Vec::new(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 /// How a request finds its upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct RoutingPlan {
     /// How the upstreams are ordered for a request. Default failover.
     pub strategy: StrategyPlan,
@@ -33,6 +34,8 @@ pub struct RoutingPlan {
     pub spill: bool,
     /// Whether thinking of another vendor's model is taken out. Default true.
     pub strip_foreign_thinking: bool,
+    /// Whether answers name the model as the client asked for it. Default false.
+    pub keep_model_alias: bool,
     /// Whether responses carry `X-CC-Relay-*` headers. Default false.
     pub debug: bool,
     /// The provider of models that no rule names, and of paths that are not routed.

@@ -46,6 +46,7 @@ impl Page {
         self.set(1, "max_waiting", plan.max_waiting);
         self.set(1, "spill", plan.spill);
         self.set(1, "strip_foreign_thinking", plan.strip_foreign_thinking);
+        self.set(1, "keep_model_alias", plan.keep_model_alias);
         self.set(1, "debug", plan.debug);
         if let Some(name) = &plan.default_provider {
             self.text(1, "default_provider", name);

@@ -262,7 +262,6 @@ fn name_request(headers: &mut HeaderMap) {
 #[derive(Debug, Default)]
 struct Count {
     text: Vec<u8>,
-    said: bool,
 }
 
 #[derive(serde::Deserialize)]
@@ -272,26 +271,19 @@ struct CountForm {
 }
 
 impl Decoder for Count {
-    fn push(&mut self, bytes: &[u8], out: &mut BytesMut) -> Result<(), Undecodable> {
+    fn push(&mut self, bytes: &[u8], _out: &mut BytesMut) -> Result<(), Undecodable> {
         self.text.extend_from_slice(bytes);
         if self.text.len() > COUNT_LIMIT_BYTES {
             return Err(Undecodable("an answer about tokens is too long"));
         }
-        if let (false, Ok(count)) = (self.said, serde_json::from_slice::<CountForm>(&self.text)) {
-            self.said = true;
-            out.extend_from_slice(
-                format!("{{\"input_tokens\":{}}}", count.input_tokens).as_bytes(),
-            );
-        }
         Ok(())
     }
 
-    fn end(&mut self) -> Result<(), Undecodable> {
-        if self.said {
-            Ok(())
-        } else {
-            Err(Undecodable("an answer about tokens names none"))
-        }
+    fn end(&mut self, out: &mut BytesMut) -> Result<(), Undecodable> {
+        let count: CountForm = serde_json::from_slice(&self.text)
+            .map_err(|_| Undecodable("an answer about tokens names none"))?;
+        out.extend_from_slice(format!("{{\"input_tokens\":{}}}", count.input_tokens).as_bytes());
+        Ok(())
     }
 
     fn ping(&self) -> Option<Bytes> {

@@ -45,7 +45,7 @@ impl Decoder for BedrockStream {
         self.frames.push(bytes, |frame| state.frame(frame, out))
     }
 
-    fn end(&mut self) -> Result<(), Undecodable> {
+    fn end(&mut self, _out: &mut BytesMut) -> Result<(), Undecodable> {
         if self.frames.is_within() {
             return Err(Undecodable("it ended within a frame"));
         }

@@ -1,10 +1,14 @@
 //! Turns, streamed and not, with everything that Claude Code sends.
 
+use std::time::Duration;
+
 use relay_core::record::Outcome;
 use relay_sim::{Fault, Script};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
-use super::{ROWS, Row, turn};
-use crate::support::End;
+use super::{ROWS, Row, full_body, turn};
+use crate::support::{End, RELAY_KEY, Relay, post};
 
 #[tokio::test]
 async fn a_streamed_turn_at_each() {
@@ -92,4 +96,56 @@ async fn an_error_in_a_stream_is_said_as_anthropic_says_it() {
     );
     assert!(!answer.text().contains("123456789012"));
     assert_eq!(answer.end, End::Whole);
+}
+
+#[tokio::test]
+async fn the_clients_name_for_a_model_stays_in_the_answer_where_it_is_asked_for() {
+    for name in ["bedrock", "openrouter"] {
+        let row = Row::named(name);
+        let sim = row.sim().await;
+        let relay = Relay::of(&format!(
+            "server: {{listen: '127.0.0.1:0', auth: {{api_key: {RELAY_KEY}}}}}\nrouting: {{keep_model_alias: true, model_mapping: {{claude-opus-5-5: anthropic.claude-opus-5-5}}}}\nproviders:\n{}",
+            row.entry("up", &sim)
+        ));
+        for stream in [true, false] {
+            let answer = turn(&relay, stream).await;
+            let seen = answer.text();
+            assert_eq!(
+                (answer.status, answer.end),
+                (200, End::Whole),
+                "{name} {seen}"
+            );
+            assert!(
+                seen.contains(r#""model":"claude-opus-5-5""#),
+                "{name} {seen}"
+            );
+        }
+    }
+}
+
+/// Bedrock has no pings of its own; the client's watchdog would take silence for a dead connection.
+#[tokio::test]
+async fn a_silent_stream_is_pinged() {
+    let (sim, relay) = Row::named("bedrock").relay().await;
+    sim.set_default(
+        Script::text("x")
+            .repeat_delta(9, "y")
+            .fault(Fault::StallAfterEvents(4)),
+    );
+    let request = post("/v1/messages", "", &full_body(true));
+    let request = request.replace("sk-ant-own-0123456789", RELAY_KEY);
+    let mut stream = TcpStream::connect(&relay.address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut seen = Vec::new();
+    let pinged = async {
+        while !String::from_utf8_lossy(&seen).contains("event: ping") {
+            assert!(stream.read_buf(&mut seen).await.unwrap() > 0);
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(2), pinged)
+        .await
+        .unwrap();
+    let text = String::from_utf8_lossy(&seen);
+    let at = text.find("event: ping").unwrap();
+    assert!(text[..at].contains("content_block_delta"), "{text}");
 }

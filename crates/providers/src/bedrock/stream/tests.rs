@@ -31,7 +31,7 @@ fn read(pieces: &[&[u8]]) -> (String, Result<(), Undecodable>) {
     for piece in pieces {
         result = result.and_then(|()| stream.push(piece, &mut out));
     }
-    let result = result.and_then(|()| stream.end());
+    let result = result.and_then(|()| stream.end(&mut out));
     (String::from_utf8(out.to_vec()).unwrap(), result)
 }
 
