@@ -16,7 +16,12 @@ const CRC: usize = 4;
 const MOST_HEADERS: usize = 128 * 1024;
 const MOST_PAYLOAD: usize = 24 * 1024 * 1024;
 
-/// A frame with good checksums.
+/// Room that is kept for the next frame: one large frame must not hold its room for a whole stream.
+const KEPT: usize = 256 * 1024;
+
+const BAD_HEADERS: Undecodable = Undecodable("the headers of a frame cannot be read");
+
+/// A frame with good checksums and headers that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame<'a> {
     headers: &'a [u8],
@@ -71,6 +76,7 @@ impl FrameDecoder {
             {
                 each(checked(&self.partial, &shape)?)?;
                 self.partial.clear();
+                self.partial.shrink_to(KEPT);
             }
         }
         Ok(())
@@ -124,40 +130,54 @@ fn checked<'a>(bytes: &'a [u8], shape: &Shape) -> Result<Frame<'a>, Undecodable>
     if crc != Some(crc32fast::hash(before)) {
         return Err(Undecodable("the checksum of a frame is wrong"));
     }
+    let headers = bytes.get(shape.headers.clone()).unwrap_or_default();
+    let mut rest = headers;
+    while !rest.is_empty() {
+        let (name, value) = next_header(&mut rest).ok_or(BAD_HEADERS)?;
+        let is_text = |bytes| std::str::from_utf8(bytes).is_ok();
+        if !is_text(name) || !value.is_none_or(is_text) {
+            return Err(BAD_HEADERS);
+        }
+    }
     Ok(Frame {
-        headers: bytes.get(shape.headers.clone()).unwrap_or_default(),
+        headers,
         payload: bytes.get(shape.payload.clone()).unwrap_or_default(),
     })
 }
 
+/// Takes the next header: its name, and its value if that is text. `None` at the end, or where no
+/// header can be read.
+fn next_header<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], Option<&'a [u8]>)> {
+    let (length, after) = rest.split_first()?;
+    let (name, after) = after.split_at_checked((*length).into())?;
+    let (kind, after) = after.split_first()?;
+    let (length, after) = match kind {
+        0 | 1 => (0, after),
+        2 => (1, after),
+        3 => (2, after),
+        4 => (4, after),
+        5 | 8 => (8, after),
+        6 | 7 => {
+            let (length, after) = after.split_first_chunk::<2>()?;
+            (u16::from_be_bytes(*length).into(), after)
+        }
+        9 => (16, after),
+        _ => return None,
+    };
+    let (value, after) = after.split_at_checked(length)?;
+    *rest = after;
+    Some((name, (*kind == 7).then_some(value)))
+}
+
 impl<'a> Frame<'a> {
-    /// Returns the text of a header; `None` if it is not there, is no text, or stands behind
-    /// something that cannot be read.
+    /// Returns the text of a header; `None` if it is not there or is no text.
     pub fn header(&self, name: &str) -> Option<&'a str> {
         let mut rest = self.headers;
         loop {
-            let (length, after) = rest.split_first()?;
-            let (key, after) = after.split_at_checked((*length).into())?;
-            let (kind, after) = after.split_first()?;
-            let (value, after) = match kind {
-                0 | 1 => (None, after),
-                2 => (None, after.get(1..)?),
-                3 => (None, after.get(2..)?),
-                4 => (None, after.get(4..)?),
-                5 | 8 => (None, after.get(8..)?),
-                9 => (None, after.get(16..)?),
-                6 | 7 => {
-                    let (length, after) = after.split_first_chunk::<2>()?;
-                    let length = u16::from_be_bytes(*length).into();
-                    let (value, after) = after.split_at_checked(length)?;
-                    (Some(value).filter(|_| *kind == 7), after)
-                }
-                _ => return None,
-            };
+            let (key, value) = next_header(&mut rest)?;
             if key == name.as_bytes() {
                 return std::str::from_utf8(value?).ok();
             }
-            rest = after;
         }
     }
 }

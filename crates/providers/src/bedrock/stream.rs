@@ -42,7 +42,11 @@ struct State {
 impl Decoder for BedrockStream {
     fn push(&mut self, bytes: &[u8], out: &mut BytesMut) -> Result<(), Undecodable> {
         let state = &mut self.state;
-        self.frames.push(bytes, |frame| state.frame(frame, out))
+        self.frames.push(bytes, |frame| {
+            let whole = out.len();
+            // Half an event must not go out: what is said behind it would become part of its data.
+            state.frame(frame, out).inspect_err(|_| out.truncate(whole))
+        })
     }
 
     fn end(&mut self, _out: &mut BytesMut) -> Result<(), Undecodable> {
@@ -79,7 +83,9 @@ impl State {
             }
             Some("error") => {
                 let name = frame.header(":error-code").unwrap_or_default();
-                self.error(name, b"{}", out);
+                let message = frame.header(":error-message").unwrap_or_default();
+                let body = serde_json::json!({ "message": message }).to_string();
+                self.error(name, body.as_bytes(), out);
                 Ok(())
             }
             Some(_) | None => Err(Undecodable("a frame is no message")),
@@ -88,10 +94,17 @@ impl State {
 
     /// `{"bytes": BASE64, "p": PADDING}`.
     fn chunk(&mut self, payload: &[u8], out: &mut BytesMut) -> Result<(), Undecodable> {
-        let text = member(payload, b"bytes")
-            .and_then(|value| value.strip_prefix(b"\""))
+        const NO_BYTES: Undecodable = Undecodable("a chunk carries no bytes");
+        let value = member(payload, b"bytes").ok_or(NO_BYTES)?;
+        let text = value
+            .strip_prefix(b"\"")
             .and_then(|value| value.strip_suffix(b"\""))
-            .ok_or(Undecodable("a chunk carries no bytes"))?;
+            .ok_or(NO_BYTES)?;
+        if memchr::memchr(b'\\', text).is_some() {
+            // A writer of JSON may escape the `/` of base64.
+            let text: String = serde_json::from_slice(value).map_err(|_| NO_BYTES)?;
+            return self.look(text.as_bytes(), out);
+        }
         let mut head = [0; HEAD_CHARS / 4 * 3];
         let chars = text
             .get(..HEAD_CHARS.min(text.len() / 4 * 4))
@@ -139,7 +152,7 @@ impl State {
         let kind =
             member(&json, b"type").and_then(|kind| serde_json::from_slice::<String>(kind).ok());
         let kind = kind.ok_or(Undecodable("an event has no type"))?;
-        if kind.bytes().any(|byte| byte.is_ascii_control()) {
+        if kind.is_empty() || kind.bytes().any(|byte| byte.is_ascii_control()) {
             return Err(Undecodable("an event's type is no name"));
         }
         self.note(&kind);
@@ -194,9 +207,10 @@ fn first_type(head: &[u8]) -> Option<&str> {
     let rest = head.strip_prefix(b"{\"type\":\"")?;
     let end = rest.iter().position(|byte| *byte == b'"')?;
     let name = std::str::from_utf8(rest.get(..end)?).ok()?;
-    name.bytes()
-        .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-        .then_some(name)
+    let is_plain = name
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    (is_plain && !name.is_empty()).then_some(name)
 }
 
 /// Puts JSON on one line: a line break in it can only stand between values.

@@ -118,3 +118,33 @@ proptest! {
         drop(frames(&[&bytes]));
     }
 }
+
+/// A frame with these header bytes and right checksums.
+fn framed(headers: &[u8]) -> Vec<u8> {
+    let length = |bytes: usize| u32::try_from(bytes).unwrap().to_be_bytes();
+    let mut out = [length(headers.len() + 16), length(headers.len())].concat();
+    out.extend(crc32fast::hash(&out).to_be_bytes());
+    out.extend(headers);
+    out.extend(crc32fast::hash(&out).to_be_bytes());
+    out
+}
+
+#[test]
+fn headers_that_cannot_be_read_are_refused() {
+    for headers in [
+        &b"\x01a\x0a"[..],
+        b"\x01a",
+        b"\x01a\x07\x00\x05four",
+        b"\x01a\x07\x00\x01b\x09",
+        b"\x01a\x07\x00\x01\xff",
+    ] {
+        let theirs = aws_smithy_eventstream::frame::read_message_from(&framed(headers)[..]);
+        assert!(theirs.is_err(), "{headers:?}");
+        assert!(frames(&[&framed(headers)]).is_err(), "{headers:?}");
+    }
+    let good = framed(b"\x01a\x07\x00\x01b");
+    assert_eq!(
+        frames(&[&good]).unwrap(),
+        [(Some("b".to_owned()), Vec::new())]
+    );
+}

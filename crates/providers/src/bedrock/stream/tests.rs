@@ -117,6 +117,8 @@ fn what_is_no_chunk_is_refused() {
         r#"{"bytes":"***"}"#,
         r#"{"bytes":""}"#,
         r#"{"bytes":"e30="}"#,
+        // Its type is empty.
+        r#"{"bytes":"eyJ0eXBlIjoiIn0="}"#,
     ] {
         assert!(read(&[&frame(&event, payload)]).1.is_err(), "{payload}");
     }
@@ -131,4 +133,44 @@ proptest! {
         let (left, right) = whole.split_at(cut % whole.len());
         prop_assert_eq!(read(&[left, right]), read(&[&whole]));
     }
+}
+
+#[test]
+fn of_an_event_that_breaks_nothing_goes_out() {
+    let good = chunk(START);
+    let mut text = STANDARD.encode_to_string(DELTA.replace("grüße", &"a".repeat(200)));
+    let event = [(":message-type", "event"), (":event-type", "chunk")];
+    // The type is read from the start; what is wrong stands far behind it.
+    text.replace_range(150..151, "*");
+    let bad = format!(r#"{{"bytes":"{text}"}}"#);
+    let alone = read(&[&good]).0;
+    let (told, result) = read(&[&good, &frame(&event, &bad)]);
+    assert!(result.is_err());
+    assert_eq!(told, alone);
+}
+
+#[test]
+fn an_error_frame_says_its_message() {
+    let headers = [
+        (":message-type", "error"),
+        (":error-code", "ValidationException"),
+        (":error-message", "Input is too long for requested model."),
+    ];
+    let (text, result) = read(&[&chunk(START), &frame(&headers, "")]);
+    assert!(text.contains("invalid_request_error"), "{text}");
+    assert!(text.contains("prompt is too long"), "{text}");
+    assert_eq!(result, Ok(()));
+}
+
+#[test]
+fn base64_may_be_escaped_as_json_may() {
+    let json = DELTA.replace("grüße", &"\u{fff}?".repeat(40));
+    let text = STANDARD.encode_to_string(&json);
+    assert!(text.contains('/'), "{text}");
+    let event = [(":message-type", "event"), (":event-type", "chunk")];
+    let escaped = format!(r#"{{"bytes":"{}"}}"#, text.replace('/', "\\/"));
+    assert_eq!(
+        read(&[&frame(&event, &escaped)]).0,
+        read(&[&chunk(&json)]).0
+    );
 }
