@@ -340,12 +340,8 @@ fn screen(health: &Health, state: State, url: &str, ascii: bool) -> Vec<String> 
     if !counts.is_empty() {
         lines.push(format!("  {}", counts.join("   ")));
     }
-    let width = health
-        .upstreams
-        .iter()
-        .filter_map(|u| u.name.as_deref())
-        .map(str::len)
-        .max();
+    let names = health.upstreams.iter().filter_map(|u| u.name.as_deref());
+    let width = names.map(str::len).max();
     for upstream in &health.upstreams {
         lines.push(upstream_line(upstream, width.unwrap_or(1), ascii));
         lines.extend(lacks_lines(&upstream.lacks));

@@ -162,13 +162,13 @@ async fn check(provider: &ProviderPlan, key: Option<&KeyPlan>) -> Finding {
         .and_then(|dialect| Some((dialect.probe()?.to_owned(), dialect)));
     let (path, headers, is_free) = match question {
         None => ("/".to_owned(), HeaderMap::new(), false),
-        Some((probe, dialect)) => match say(&*dialect, &probe, &caller.credential) {
-            Some((path, headers)) => (path, headers, true),
-            None => {
+        Some((probe, dialect)) => {
+            let Some((path, headers)) = say(&*dialect, &probe, &caller.credential) else {
                 let what = format!("{} cannot be put into a request", caller.label);
                 return Finding::error(name, what, "write the credential anew");
-            }
-        },
+            };
+            (path, headers, true)
+        }
     };
     let ca_file = provider.ca_file.as_deref();
     match get_from(&root, &path, headers, ca_file, LIMIT).await {
