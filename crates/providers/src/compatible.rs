@@ -262,7 +262,7 @@ pub(crate) fn edits(request: &Inbound, changes: &Changes<'_>, prefix: &str) -> (
 }
 
 /// Puts the prefix of an upstream's models before a name that lacks it.
-fn sent_name<'a>(name: &'a str, prefix: &str) -> Cow<'a, str> {
+pub(crate) fn sent_name<'a>(name: &'a str, prefix: &str) -> Cow<'a, str> {
     if name.starts_with(prefix) {
         return Cow::Borrowed(name);
     }

@@ -14,4 +14,5 @@ pub mod sign;
 pub mod splice;
 pub mod thinking;
 pub mod trim;
+pub mod version;
 pub mod vertex;

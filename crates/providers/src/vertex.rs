@@ -19,15 +19,16 @@ use relay_core::refusal::Refusal;
 use relay_core::request::{Endpoint, Inbound};
 
 use crate::betas;
-use crate::compatible::{ANTHROPIC_VERSION, edits, header_value, set_bearer};
+use crate::compatible::{ANTHROPIC_VERSION, edits, header_value, sent_name, set_bearer};
 use crate::errors::Vendor;
 use crate::fields::{has, in_order, put};
 use crate::lacks::lacks;
 use crate::splice::splice;
 use crate::trim::{set_betas, trim};
+use crate::version::BodyVersion;
 
-/// The version of the API, where the client's body names none.
-const VERSION: &str = "\"vertex-2023-10-16\"";
+/// Vertex's own name for the first version of the API.
+pub const VERSION: &str = "vertex-2023-10-16";
 
 /// One project in one region.
 #[derive(Debug, Clone)]
@@ -38,6 +39,12 @@ pub struct Vertex {
     pub project: Box<str>,
     /// A region, `us`, `eu` or `global`.
     pub location: Box<str>,
+    /// What stands before the name of each model.
+    pub model_prefix: Box<str>,
+    /// Which version its body names.
+    pub version: BodyVersion,
+    /// Whether it counts tokens.
+    pub counts_tokens: bool,
 }
 
 /// Returns the base URL of a location.
@@ -66,6 +73,7 @@ impl Vertex {
             path_prefix,
             project,
             location,
+            ..
         } = self;
         format!("{path_prefix}/projects/{project}/locations/{location}/publishers/anthropic/models/{model}:{method}").into()
     }
@@ -84,8 +92,9 @@ impl Provider for Vertex {
         let also: &[&str] = if counts { &[] } else { &["model"] };
         let trimmed = trim(&betas::VERTEX, &body, from, (changes.without, also));
         set_betas(from, &trimmed.betas);
+        let version = self.version.json(from);
         from.remove(ANTHROPIC_VERSION);
-        let (mut all, thinking_removed) = edits(&request, changes, "");
+        let (mut all, thinking_removed) = edits(&request, changes, &self.model_prefix);
         let asked = request.facts.model.as_ref().map(|field| &field.name);
         let model = changes.model.or(asked).ok_or(RelayError::NoModel)?;
         if !counts {
@@ -93,12 +102,13 @@ impl Provider for Vertex {
             all.retain(|edit| Some(&edit.range) != named.as_ref());
         }
         if !has(&body, "anthropic_version") {
-            all.extend(put(&body, "anthropic_version", VERSION));
+            all.extend(put(&body, "anthropic_version", &version));
         }
         all.extend(trimmed.edits);
         let body = splice(&body, &in_order(all))
             .map_err(|_| RelayError::Internal("an edit's place in the body is wrong"))?;
-        let path_and_query = self.path(&request, model.as_str());
+        let model = sent_name(model.as_str(), &self.model_prefix);
+        let path_and_query = self.path(&request, &model);
         let mut headers = headers::for_upstream(request.head.headers, credential);
         if let UpstreamCredential::Relay(key) = credential {
             headers.insert(AUTHORIZATION, header_value(key, "Bearer ")?);
@@ -136,7 +146,11 @@ impl Provider for Vertex {
     }
 
     fn has(&self, endpoint: Endpoint) -> bool {
-        matches!(endpoint, Endpoint::Messages | Endpoint::CountTokens)
+        match endpoint {
+            Endpoint::Messages => true,
+            Endpoint::CountTokens => self.counts_tokens,
+            Endpoint::Models | Endpoint::Passthrough => false,
+        }
     }
 
     fn probe(&self) -> Option<&str> {
@@ -191,6 +205,9 @@ mod tests {
             path_prefix: "/v1".into(),
             project: "p-1".into(),
             location: "us-east5".into(),
+            model_prefix: "".into(),
+            version: BodyVersion::Is(VERSION.into()),
+            counts_tokens: true,
         };
         let model = ModelName::new(model);
         let changes = Changes {

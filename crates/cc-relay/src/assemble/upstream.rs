@@ -21,10 +21,11 @@ use relay_core::secret::Secret;
 use relay_core::snapshot::{Target, TargetId};
 use relay_core::station::Station;
 use relay_identity::{EntraApp, EntraChain, Source, identity};
-use relay_providers::bedrock::invoke::Bedrock;
+use relay_providers::bedrock::invoke::{self, Bedrock};
 use relay_providers::compatible::{Compatible, KeyHeader, row};
 use relay_providers::sign::Signer;
-use relay_providers::vertex::Vertex;
+use relay_providers::version::BodyVersion;
+use relay_providers::vertex::{self, Vertex};
 use relay_proxy::{self as proxy, Background, Connector, ConnectorOptions, ProxyChoice};
 use tokio_util::sync::CancellationToken;
 
@@ -198,6 +199,9 @@ pub(crate) fn dialect(provider: &ProviderPlan, base: &Uri) -> anyhow::Result<Box
             path_prefix: prefix.trim_end_matches('/').into(),
             project: google.project.as_str().into(),
             location: google.location.as_str().into(),
+            model_prefix: provider.model_prefix.as_deref().unwrap_or_default().into(),
+            version: body_version(provider, vertex::VERSION),
+            counts_tokens: provider.counts_tokens.unwrap_or(true),
         }),
         (CloudPlan::Aws(aws), ProviderKind::Bedrock) if aws.mantle => Box::new(signed(
             compatible("bedrock_mantle")?,
@@ -212,6 +216,8 @@ pub(crate) fn dialect(provider: &ProviderPlan, base: &Uri) -> anyhow::Result<Box
                 .as_deref()
                 .unwrap_or("anthropic.")
                 .into(),
+            version: body_version(provider, invoke::VERSION),
+            counts_tokens: provider.counts_tokens.unwrap_or(true),
             signer: signer("bedrock", aws, base)?,
         }),
         (CloudPlan::Aws(aws), kind) => {
@@ -220,6 +226,15 @@ pub(crate) fn dialect(provider: &ProviderPlan, base: &Uri) -> anyhow::Result<Box
         }
         (_, kind) => Box::new(compatible(kind.as_str())?),
     })
+}
+
+/// Returns the version that a body names, of which the cloud has a name of its own.
+fn body_version(provider: &ProviderPlan, usual: &str) -> BodyVersion {
+    match &provider.version {
+        None => BodyVersion::Is(usual.into()),
+        Some(VersionPlan::Is(version)) => BodyVersion::Is(version.as_str().into()),
+        Some(VersionPlan::Pass) => BodyVersion::Passes(usual.into()),
+    }
 }
 
 fn signer(service: &'static str, aws: &AwsPlan, base: &Uri) -> anyhow::Result<Signer> {

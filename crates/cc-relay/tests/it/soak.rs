@@ -6,7 +6,7 @@
 //! What must hold: every request is answered or aborted, no truncated answer ends cleanly, no answer
 //! is made of two, no lease or permit is left behind, no key is used above its limit, memory stays.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -46,6 +46,8 @@ struct Tally {
     requests: AtomicU64,
     hops: AtomicU64,
     served: AtomicU64,
+    /// Who served any.
+    servers: Mutex<HashSet<String>>,
 }
 
 impl RecordSink for Tally {
@@ -55,6 +57,8 @@ impl RecordSink for Tally {
         self.hops.fetch_add(hops, Ordering::Relaxed);
         if record.status == Some(200) {
             self.served.fetch_add(1, Ordering::Relaxed);
+            let server = record.target.map(|target| target.as_str().to_owned());
+            self.servers.lock().extend(server);
         }
     }
 }
@@ -366,6 +370,12 @@ async fn soak(race: u64, length: Duration, seed: u64) {
         over.load(Ordering::Relaxed),
         0,
         "a key was used above its limit"
+    );
+    let servers = tally.servers.lock().clone();
+    // In a few seconds one may have nothing but bad moods.
+    assert!(
+        servers.len() == sims.len() || length < Duration::from_secs(30),
+        "some dialect never answered: {servers:?}"
     );
     assert!(served > asked / 20 && hops > 0, "the chaos was no chaos");
     assert!(late < early.unwrap_or(late) + (64 << 20), "memory grows");

@@ -57,6 +57,7 @@ impl Check<'_, '_> {
         let kind = kind.unwrap_or(base.kind);
         let cloud = self.cloud(&mut raw, kind, path);
         let version = self.version(raw.anthropic_version.take(), path);
+        self.key_header(&raw, kind, path);
         let base_url = self.place(raw.base_url.take(), cloud.base_url, kind, path);
         let (prewarm, idle) = self.connections(&raw, &base, path);
         let takes_own = self.takes_own(&raw, kind, path);
@@ -177,6 +178,23 @@ impl Check<'_, '_> {
             usual
         };
         url.unwrap_or_else(|| ProviderPlan::anthropic().base_url)
+    }
+
+    /// Faults a place for keys where there is but one.
+    fn key_header(&mut self, raw: &raw::Provider, kind: ProviderKind, path: &str) {
+        let invokes = kind == ProviderKind::Bedrock && raw.runtime != Some(raw::Runtime::Mantle);
+        if raw.key_header.is_some() && (invokes || kind == ProviderKind::Vertex) {
+            let at = format!("{path}.key_header");
+            let message = format!("`key_header` means nothing to type {}", kind.as_str());
+            let help = "remove it";
+            self.fault(
+                &at,
+                "config::conflict",
+                message,
+                "a key is a bearer there",
+                help,
+            );
+        }
     }
 
     fn version(&mut self, text: Option<String>, path: &str) -> Option<VersionPlan> {

@@ -30,10 +30,11 @@ use crate::lacks::lacks;
 use crate::sign::{Signer, digest};
 use crate::splice::splice;
 use crate::trim::{ANTHROPIC_BETA, Trimmed, trim};
+use crate::version::BodyVersion;
 use crate::vertex::segment;
 
-/// The version of the API, where the client's body names none.
-const VERSION: &str = "\"bedrock-2023-05-31\"";
+/// Bedrock's own name for the first version of the API.
+pub const VERSION: &str = "bedrock-2023-05-31";
 
 const USER_PROFILE: HeaderName = HeaderName::from_static("anthropic-user-profile-id");
 const BEDROCK_ACCEPT: HeaderName = HeaderName::from_static("x-amzn-bedrock-accept");
@@ -51,6 +52,10 @@ pub struct Bedrock {
     pub path_prefix: Box<str>,
     /// What stands before the names of models that name no vendor: `anthropic.`, `eu.anthropic.`.
     pub model_prefix: Box<str>,
+    /// Which version its body names.
+    pub version: BodyVersion,
+    /// Whether it counts tokens.
+    pub counts_tokens: bool,
     /// For what it is signed.
     pub signer: Signer,
 }
@@ -94,6 +99,7 @@ fn body(
     request: &Inbound,
     changes: &Changes<'_>,
     trimmed: &Trimmed,
+    version: &BodyVersion,
 ) -> Result<(Bytes, usize), RelayError> {
     let from = &request.body;
     let (mut all, thinking_removed) = edits(request, changes, "");
@@ -101,7 +107,11 @@ fn body(
     all.retain(|edit| Some(&edit.range) != named);
     all.extend(trimmed.edits.iter().cloned());
     if !has(from, "anthropic_version") {
-        all.extend(put(from, "anthropic_version", VERSION));
+        all.extend(put(
+            from,
+            "anthropic_version",
+            &version.json(&request.head.headers),
+        ));
     }
     let betas = betas(from, trimmed);
     if !betas.is_empty() {
@@ -180,7 +190,7 @@ impl Provider for Bedrock {
             from,
             (changes.without, &["model", "stream", "anthropic_beta"]),
         );
-        let (body, thinking_removed) = body(&request, changes, &trimmed)?;
+        let (body, thinking_removed) = body(&request, changes, &trimmed, &self.version)?;
         let streams = request.facts.stream && request.endpoint == Endpoint::Messages;
         let mut headers = headers::for_upstream(request.head.headers, credential);
         set_headers(&mut headers, streams);
@@ -243,7 +253,11 @@ impl Provider for Bedrock {
     }
 
     fn has(&self, endpoint: Endpoint) -> bool {
-        matches!(endpoint, Endpoint::Messages | Endpoint::CountTokens)
+        match endpoint {
+            Endpoint::Messages => true,
+            Endpoint::CountTokens => self.counts_tokens,
+            Endpoint::Models | Endpoint::Passthrough => false,
+        }
     }
 
     fn probe(&self) -> Option<&str> {

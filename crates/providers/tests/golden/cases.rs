@@ -15,6 +15,7 @@ use relay_core::secret::Secret;
 use relay_providers::bedrock::invoke::Bedrock;
 use relay_providers::compatible::{Compatible, ROWS};
 use relay_providers::sign::Signer;
+use relay_providers::version::BodyVersion;
 use relay_providers::vertex::Vertex;
 
 /// What Claude Code sends to everybody (2.1.330, measured), shortened.
@@ -41,12 +42,17 @@ fn providers() -> Vec<(&'static str, Box<dyn Provider>)> {
     let bedrock = Bedrock {
         path_prefix: "/base".into(),
         model_prefix: "eu.anthropic.".into(),
+        version: BodyVersion::Is("bedrock-2023-05-31".into()),
+        counts_tokens: true,
         signer,
     };
     let vertex = Vertex {
         path_prefix: "/v1".into(),
         project: "project".into(),
         location: "global".into(),
+        model_prefix: "".into(),
+        version: BodyVersion::Is("vertex-2023-10-16".into()),
+        counts_tokens: true,
     };
     all.push(("bedrock", Box::new(bedrock)));
     all.push(("vertex", Box::new(vertex)));

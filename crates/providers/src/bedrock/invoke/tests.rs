@@ -10,6 +10,8 @@ fn bedrock() -> Bedrock {
     Bedrock {
         path_prefix: "".into(),
         model_prefix: "eu.anthropic.".into(),
+        version: BodyVersion::Is(VERSION.into()),
+        counts_tokens: true,
         signer: Signer {
             service: "bedrock",
             region: "eu-west-1".into(),
