@@ -1,0 +1,161 @@
+"""The relay's requests to a cloud beside those of the cloud's official client.
+
+The same call twice: by the cloud's own client straight at a simulator of that
+cloud, and by the first-party client through the relay at another. What the two
+simulators received may differ only as `DIFFERENCES` says, which is a table in
+`docs/providers.md` too.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import anthropic
+import pytest
+
+from relay_e2e.clouds import Side
+from relay_e2e.upstreams import MODEL, RELAY_KEY, Chain
+
+PAGE = Path(__file__).parents[3] / "docs" / "providers.md"
+HEADING = "## What differs from the official SDKs' own clients, and why"
+
+#: Where, what, what the official client sends, what the relay sends, and why.
+DIFFERENCES = [
+]
+
+CLOUDS = ["bedrock", "mantle", "vertex", "foundry"]
+
+#: They frame or route a message, or are another each time.
+IDLE = ("host", "content-length", "connection", "transfer-encoding", "x-amz-date")
+
+TOOL = {
+    "name": "get_weather",
+    "description": "Says what the weather is.",
+    "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}},
+}
+CALL = {
+    "max_tokens": 64,
+    "system": [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}],
+    "tools": [TOOL],
+    "tool_choice": {"type": "auto"},
+    "messages": [
+        {"role": "user", "content": "Weather in Zürich?"},
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "tool_use", "id": "toolu_1", "name": "get_weather", "input": {"days": [1.5, 2]}}
+            ],
+        },
+        {
+            "role": "user",
+            "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "rain \u2602"}],
+        },
+    ],
+}
+BETAS = ["interleaved-thinking-2025-05-14"]
+
+
+def whole(client, model):
+    assert client.messages.create(model=model, **CALL).content[0].text == "rain"
+
+
+def streamed(client, model):
+    with client.messages.stream(model=model, **CALL) as stream:
+        assert "".join(stream.text_stream) == "rain"
+
+
+def with_betas(client, model):
+    assert client.beta.messages.create(model=model, betas=BETAS, **CALL).content[0].text == "rain"
+
+
+WAYS = [whole, streamed, with_betas]
+
+
+def official(cloud, way):
+    """What the cloud's own client sends."""
+    side = Side(cloud)
+    try:
+        side.sim.default({"text": "rain"})
+        way(side.client, side.model)
+        (request,) = side.sim.requests()
+    finally:
+        side.close()
+    return request, side.model
+
+
+def relayed(cloud, way, model, folder):
+    """What the relay sends for the first-party client."""
+    # The simulated Vertex and the SDK know this model by its own name.
+    asked = model if cloud == "vertex" else MODEL
+    chain = Chain(folder, cloud)
+    try:
+        chain.sims[0].default({"text": "rain"})
+        with anthropic.Anthropic(
+            api_key=RELAY_KEY, base_url=chain.url, max_retries=0, timeout=60
+        ) as client:
+            way(client, asked)
+        (request,) = chain.posts()
+        assert RELAY_KEY not in json.dumps(request)
+    finally:
+        chain.close()
+    return request
+
+
+def facts(record):
+    """The parts of a request by name, as text."""
+    parts = {"method": record["method"], "path": record["path_and_query"]}
+    for name, value in record["headers"]:
+        name = name.lower()
+        if name in IDLE:
+            continue
+        if name == "authorization":
+            scheme, _, rest = value.partition(" ")
+            signed = re.search(r"SignedHeaders=([^,]*)", rest)
+            parts["signed headers"] = signed.group(1).replace(";", " ") if signed else "none"
+            value = scheme + (" " + re.search(r"Credential=[^/]*/\d*/([^,]*)", rest).group(1) if signed else "")
+        if name == "x-amz-content-sha256":
+            value = "the body's digest"
+        name = f"header `{name}`"
+        assert name not in parts, f"{name} is sent twice"
+        parts[name] = value
+    for name, value in json.loads(record["body"]).items():
+        parts[f"field `{name}`"] = json.dumps(value, ensure_ascii=False)
+    return parts
+
+
+def differences(cloud, theirs, ours):
+    """Where the two requests differ: cloud, what, theirs, ours."""
+    theirs, ours = facts(theirs), facts(ours)
+    names = [*theirs, *(name for name in ours if name not in theirs)]
+    return {
+        (cloud, name, told(theirs.get(name)), told(ours.get(name)))
+        for name in names
+        if theirs.get(name) != ours.get(name)
+    }
+
+
+def told(value):
+    """A value for a table: without versions of programs."""
+    if value is None:
+        return "–"
+    return re.sub(r"(?<=/Python )[\d.]+", "…", value)
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_the_relay_sends_what_the_official_client_sends(cloud, tmp_path):
+    found = set()
+    for way in WAYS:
+        folder = tmp_path / way.__name__
+        folder.mkdir()
+        theirs, model = official(cloud, way)
+        found |= differences(cloud, theirs, relayed(cloud, way, model, folder))
+    assert sorted(found) == sorted(row[:4] for row in DIFFERENCES if row[0] == cloud)
+
+
+def test_the_page_has_this_table():
+    rows = ["| " + " | ".join(row) + " |" for row in DIFFERENCES]
+    _, found, section = PAGE.read_text().partition(HEADING + "\n")
+    assert found, f"{PAGE} has no such section"
+    section = section.partition("\n## ")[0]
+    table = [line for line in section.splitlines() if line.startswith("|")]
+    assert table[2:] == rows, "\n".join(rows)
