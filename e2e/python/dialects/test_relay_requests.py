@@ -20,13 +20,31 @@ PAGE = Path(__file__).parents[3] / "docs" / "providers.md"
 HEADING = "## What differs from the official SDKs' own clients, and why"
 
 #: Where, what, what the official client sends, what the relay sends, and why.
+CLIENT = "the client is named that asks, not the cloud"
+OLD = "every model there takes it; the SDK's newer one is refused by models before Claude 4.7"
+SIGNED = "what a proxy on the way may add or change is not signed; AWS needs no more"
 DIFFERENCES = [
+    ("bedrock", "field `anthropic_version`", '`"2026-10-21"`', '`"bedrock-2023-05-31"`', OLD),
+    ("bedrock", "header `accept-encoding`", "`gzip, deflate`", "–", "the relay reads the frames"),
+    ("bedrock", "header `anthropic-beta`", "`interleaved-thinking-2025-05-14`", "–", "Bedrock reads the body's `anthropic_beta`, which both send"),
+    ("bedrock", "header `user-agent`", "`AnthropicBedrock/Python …`", "`Anthropic/Python …`", CLIENT),
+    ("bedrock", "header `x-amzn-bedrock-accept`", "–", "`application/json`", "AWS's service model has it for streams"),
+    ("bedrock", "signed headers", "all but `user-agent`", "`content-type host x-amz-date`", SIGNED),
+    ("mantle", "header `user-agent`", "`AnthropicBedrockMantle/Python …`", "`Anthropic/Python …`", CLIENT),
+    ("mantle", "signed headers", "all but `user-agent`", "`content-type host x-amz-date`", SIGNED),
+    ("vertex", "field `anthropic_version`", '`"2026-10-21"`', '`"vertex-2023-10-16"`', OLD),
+    ("vertex", "header `user-agent`", "`AnthropicVertex/Python …`", "`Anthropic/Python …`", CLIENT),
+    ("foundry", "header `api-key`", "the key", "–", "an older name of `x-api-key`, which both send"),
+    ("foundry", "header `user-agent`", "`AnthropicFoundry/Python …`", "`Anthropic/Python …`", CLIENT),
 ]
 
 CLOUDS = ["bedrock", "mantle", "vertex", "foundry"]
 
 #: They frame or route a message, or are another each time.
 IDLE = ("host", "content-length", "connection", "transfer-encoding", "x-amz-date")
+
+#: What either may come with, where it does not sign.
+KEYS = ("fake-key", "ya29.fake")
 
 TOOL = {
     "name": "get_weather",
@@ -102,43 +120,49 @@ def relayed(cloud, way, model, folder):
 
 
 def facts(record):
-    """The parts of a request by name, as text."""
-    parts = {"method": record["method"], "path": record["path_and_query"]}
-    for name, value in record["headers"]:
-        name = name.lower()
+    """The parts of a request by name, as a table says them."""
+    headers = [(name.lower(), value) for name, value in record["headers"]]
+    parts = {"method": record["method"], "path": f"`{record['path_and_query']}`"}
+    for name, value in headers:
         if name in IDLE:
             continue
-        if name == "authorization":
-            scheme, _, rest = value.partition(" ")
-            signed = re.search(r"SignedHeaders=([^,]*)", rest)
-            parts["signed headers"] = signed.group(1).replace(";", " ") if signed else "none"
-            value = scheme + (" " + re.search(r"Credential=[^/]*/\d*/([^,]*)", rest).group(1) if signed else "")
-        if name == "x-amz-content-sha256":
-            value = "the body's digest"
-        name = f"header `{name}`"
-        assert name not in parts, f"{name} is sent twice"
-        parts[name] = value
+        key = f"header `{name}`"
+        assert key not in parts, f"{name} is sent twice"
+        if name == "authorization" and "SignedHeaders=" in value:
+            parts["signed headers"] = signed(value, {name for name, _ in headers})
+            # Who signs, for which region and service; the day and the signature change.
+            value = re.sub(r"/\d{8}/|, .*", " ", value)
+        elif name == "authorization":
+            assert value.removeprefix("Bearer ") in KEYS
+            value = "Bearer"
+        if value in KEYS:
+            value = "the key"
+        elif value:
+            # Versions of programs are not what this is about.
+            value = f"`{re.sub(r'(?<=/Python )[0-9.]+', '…', value)}`"
+        parts[key] = value
     for name, value in json.loads(record["body"]).items():
-        parts[f"field `{name}`"] = json.dumps(value, ensure_ascii=False)
+        parts[f"field `{name}`"] = f"`{json.dumps(value, ensure_ascii=False)}`"
     return parts
+
+
+def signed(value, sent):
+    """Which headers a signature covers."""
+    names = re.search(r"SignedHeaders=([^,]*)", value).group(1).split(";")
+    rest = sent - {*names, "authorization", "connection"}
+    if rest == {"user-agent"}:
+        return "all but `user-agent`"
+    return f"`{' '.join(names)}`"
 
 
 def differences(cloud, theirs, ours):
     """Where the two requests differ: cloud, what, theirs, ours."""
     theirs, ours = facts(theirs), facts(ours)
-    names = [*theirs, *(name for name in ours if name not in theirs)]
     return {
-        (cloud, name, told(theirs.get(name)), told(ours.get(name)))
-        for name in names
+        (cloud, name, theirs.get(name, "–"), ours.get(name, "–"))
+        for name in theirs.keys() | ours.keys()
         if theirs.get(name) != ours.get(name)
     }
-
-
-def told(value):
-    """A value for a table: without versions of programs."""
-    if value is None:
-        return "–"
-    return re.sub(r"(?<=/Python )[\d.]+", "…", value)
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)

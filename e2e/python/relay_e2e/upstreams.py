@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .clouds import DEPLOYMENT, KEY_ID, PROJECT, REGION, SECRET, aws
 from .programs import Relay, Sim
-from .tap import Tap
+from .tap import Message, Tap
 
 RELAY_KEY = "relay-key-for-tests"
 
@@ -86,12 +86,17 @@ class Chain:
         """What one upstream was asked, without the relay's own checks."""
         return [each for each in self.sims[at].requests() if each["method"] == "POST"]
 
+    def answers(self, at: int = 0) -> list[Message]:
+        """What one upstream answered, without the relay's own checks."""
+        exchanges = self.taps[at].exchanges()
+        return [each.response for each in exchanges if each.method == "POST" and each.response]
+
     def refusals(self, at: int = 0) -> list[tuple[int, str]]:
         """Each refusal of one upstream: its status and its words."""
         return [
-            (each.status, each.response.body.decode(errors="replace"))
-            for each in self.taps[at].exchanges()
-            if each.method == "POST" and each.response and each.status != 200
+            (each.start[0], each.body.decode(errors="replace"))
+            for each in self.answers(at)
+            if each.start[0] != 200
         ]
 
     def close(self) -> None:
