@@ -19,16 +19,19 @@ from relay_e2e.upstreams import MODEL, RELAY_KEY, Chain
 PAGE = Path(__file__).parents[3] / "docs" / "providers.md"
 HEADING = "## What differs from the official SDKs' own clients, and why"
 
-#: Where, what, what the official client sends, what the relay sends, and why.
+#: Reasons that stand in more than one row.
 CLIENT = "the client is named that asks, not the cloud"
-OLD = "every model there takes it; the SDK's newer one is refused by models before Claude 4.7"
+OLD = "the version for all models there; the SDK's is for Claude 4.7 and later"
+BODY = "Bedrock reads the body's `anthropic_beta`, which both send"
+ACCEPT = "AWS's service model has it for streams"
 SIGNED = "what a proxy on the way may add or change is not signed; AWS needs no more"
+#: Where, what, what the official client sends, what the relay sends, and why.
 DIFFERENCES = [
     ("bedrock", "field `anthropic_version`", '`"2026-10-21"`', '`"bedrock-2023-05-31"`', OLD),
     ("bedrock", "header `accept-encoding`", "`gzip, deflate`", "–", "the relay reads the frames"),
-    ("bedrock", "header `anthropic-beta`", "`interleaved-thinking-2025-05-14`", "–", "Bedrock reads the body's `anthropic_beta`, which both send"),
+    ("bedrock", "header `anthropic-beta`", "`interleaved-thinking-2025-05-14`", "–", BODY),
     ("bedrock", "header `user-agent`", "`AnthropicBedrock/Python …`", "`Anthropic/Python …`", CLIENT),
-    ("bedrock", "header `x-amzn-bedrock-accept`", "–", "`application/json`", "AWS's service model has it for streams"),
+    ("bedrock", "header `x-amzn-bedrock-accept`", "–", "`application/json`", ACCEPT),
     ("bedrock", "signed headers", "all but `user-agent`", "`content-type host x-amz-date`", SIGNED),
     ("mantle", "header `user-agent`", "`AnthropicBedrockMantle/Python …`", "`Anthropic/Python …`", CLIENT),
     ("mantle", "signed headers", "all but `user-agent`", "`content-type host x-amz-date`", SIGNED),
