@@ -2,7 +2,7 @@
 //!
 //! In: a checked [`Plan`]. Out: a snapshot, a connector for each target, and the server's options.
 
-mod upstream;
+pub(crate) mod upstream;
 
 use std::sync::Arc;
 

@@ -242,12 +242,13 @@ impl Wire {
     }
 }
 
-/// Returns an error in Anthropic's envelope.
+/// Returns an error in Anthropic's envelope. An empty `request_id` is left out.
 pub fn envelope(kind: &str, message: &str, request_id: &str) -> Vec<u8> {
     #[derive(serde::Serialize)]
     struct Envelope<'a> {
         r#type: &'a str,
         error: Error<'a>,
+        #[serde(skip_serializing_if = "str::is_empty")]
         request_id: &'a str,
     }
     #[derive(serde::Serialize)]

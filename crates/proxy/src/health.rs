@@ -22,6 +22,8 @@ struct Health<'a> {
     connections: usize,
     requests: u64,
     failed: u64,
+    /// Times that an upstream was asked again without what it could not take.
+    left_out: u64,
     strategy: &'a str,
     /// Sessions whose home is known.
     sessions: usize,
@@ -38,6 +40,16 @@ struct Upstream<'a> {
     state: &'a str,
     in_flight_tokens: u64,
     keys: Vec<Key>,
+    lacks: Vec<Lacks>,
+}
+
+/// What an upstream has refused to take, for a model.
+#[derive(Serialize)]
+struct Lacks {
+    model: String,
+    capability: String,
+    /// How long that is believed.
+    for_s: u64,
 }
 
 /// A key, by its digest: never by itself.
@@ -82,6 +94,16 @@ impl<'a> Upstream<'a> {
                 .iter()
                 .map(|key| Key::of(key, now))
                 .collect(),
+            lacks: station
+                .lacking
+                .list(now)
+                .iter()
+                .map(|lack| Lacks {
+                    model: lack.model.to_string(),
+                    capability: lack.capability.to_string(),
+                    for_s: lack.until.since(now).as_secs(),
+                })
+                .collect(),
         }
     }
 }
@@ -106,6 +128,7 @@ pub(crate) fn health(worker: &Worker) -> String {
         connections: counters.connections.load(Ordering::Relaxed),
         requests: counters.requests.load(Ordering::Relaxed),
         failed: counters.failed.load(Ordering::Relaxed),
+        left_out: counters.left_out.load(Ordering::Relaxed),
         strategy: snapshot.routing.kind.name(),
         sessions: shared.board.affinity.len(),
         waiting: shared.board.waiting.len(),

@@ -1,74 +1,118 @@
-"""Claude Code through the relay, with a simulator of another provider behind it.
+"""Claude Code through the relay, in front of each cloud and vendor.
 
-Claude Code knows nothing of that provider: it talks to Anthropic, as far as it
-can see. A turn with a tool must come to its end, the tool must run once, and
-the provider must refuse nothing but what `REFUSED` says.
+The client speaks the Messages API and knows of no cloud; the simulator is as
+strict as the upstream is said to be. A tool turn has to finish, the tool runs
+once, and the upstream refuses nothing: what it cannot take was left out before.
 """
+
+import json
 
 import pytest
 
 from relay_e2e import scripts
 from relay_e2e.claude import Claude
-from relay_e2e.upstreams import RELAY_KEY, UPSTREAMS, Chain
+from relay_e2e.clouds import DEPLOYMENT, KEY_ID, PROJECT, REGION, SECRET, aws
+from relay_e2e.programs import Relay, Sim
+from relay_e2e.tap import Tap
 
-#: Words of what each refuses at first, and the relay leaves out from then on. Nothing at any: what
-#: Claude Code sends and these cannot take, the relay's tables take out before anybody is asked.
-REFUSED = {name: [] for name in UPSTREAMS}
+RELAY_KEY = "relay-key-for-tests"
+KEYS = [{"key": "sk-upstream-for-tests"}]
+AWS = {
+    "aws_region": REGION,
+    "aws_access_key_id": KEY_ID,
+    "aws_secret_access_key": SECRET,
+}
 
-TOOL = scripts.tool_use(
-    "Bash", {"command": "echo ran >> ran.txt; echo from-the-tool", "description": "says a word"}
-)
+#: The simulator's flags, the path of the base URL, and the provider's settings.
+UPSTREAMS = {
+    "bedrock": (aws("bedrock"), "", {"type": "bedrock", "model_prefix": "eu.anthropic.", **AWS}),
+    "mantle": (
+        aws("mantle"),
+        "/anthropic",
+        {"type": "bedrock", "runtime": "mantle", **AWS},
+    ),
+    "vertex": (
+        ["--dialect", "vertex", "--project", PROJECT, "--no-credential"],
+        "/v1",
+        {"type": "vertex", "gcp_project_id": PROJECT, "keys": KEYS},
+    ),
+    "foundry": (
+        ["--dialect", "foundry", "--deployment", DEPLOYMENT],
+        "/anthropic",
+        {"type": "azure", "model_mapping": {"*": DEPLOYMENT}, "keys": KEYS},
+    ),
+    "zai": (["--dialect", "zai"], "/api/anthropic", {"type": "zai", "keys": KEYS}),
+    "minimax": (["--dialect", "minimax"], "/anthropic", {"type": "minimax", "keys": KEYS}),
+    "ollama": (["--dialect", "ollama", "--no-credential"], "", {"type": "ollama"}),
+}
 
 
-@pytest.fixture
-def chain(tmp_path):
-    started = []
+class Relayed:
+    """client -> tap -> relay -> a chain of upstreams"""
 
-    def start(*names):
-        folder = tmp_path / "relay"
-        folder.mkdir()
-        started.append(Chain(folder, *names))
-        return started[-1]
+    def __init__(self, folder, *names):
+        self.sims = {name: Sim(*UPSTREAMS[name][0]) for name in names if name in UPSTREAMS}
+        self.sims.update({name: Sim() for name in names if name not in UPSTREAMS})
+        providers = []
+        for name in names:
+            _, base, settings = UPSTREAMS.get(name, ((), "", {"type": "anthropic", "keys": KEYS}))
+            url = self.sims[name].url + base
+            providers.append({"name": name, "base_url": url, **settings})
+        config = {"server": {"auth": {"api_key": RELAY_KEY}}, "providers": providers}
+        self.relay = Relay(folder, providers[0]["base_url"], config)
+        self.tap = Tap(self.relay.address)
 
-    yield start
-    for each in started:
-        each.close()
+    def close(self):
+        self.tap.close()
+        code = self.relay.stop()
+        for sim in self.sims.values():
+            sim.stop()
+        assert code == 0, self.relay.said
+        assert "panicked" not in self.relay.said, self.relay.said
+
+    def lines(self):
+        """The log line of each request."""
+        lines = [json.loads(line) for line in self.relay.said.splitlines() if line.startswith("{")]
+        return [line for line in lines if line.get("event.name") == "request"]
 
 
-def tool_turn(chain, folder, at=-1):
-    """Asks for a turn with a tool, and says that it was whole."""
-    for script in (TOOL, scripts.text("it ran")):
-        chain.sims[at].script(script)
-    claude = Claude(folder / "claude")
-    run = claude.run(chain.url, "run it", ANTHROPIC_API_KEY=RELAY_KEY)
-    seen = run.stdout + run.stderr + chain.relay.said
-    assert (run.answer, run.failed, run.tool_results()) == ("it ran", False, ["from-the-tool"]), seen
+def tool_turn(relayed, claude, sim):
+    call = scripts.tool_use(
+        "Bash", {"command": "echo ran >> ran.txt; echo from-the-tool", "description": "says a word"}
+    )
+    for script in (call, scripts.text("it ran")):
+        sim.script(script)
+    run = claude.run(relayed.tap.url, "run it", ANTHROPIC_API_KEY=RELAY_KEY)
+    said = f"{run.stdout}\n{relayed.relay.said}"
+    assert (run.answer, run.failed, run.tool_results()) == ("it ran", False, ["from-the-tool"]), said
     assert (claude.place / "ran.txt").read_text() == "ran\n"
-    # The client noticed nothing: one request a turn, each answered.
-    asked = [each for each in chain.tap.exchanges() if each.method == "POST"]
-    assert [each.status for each in asked] == [200, 200], seen
-    assert RELAY_KEY not in str(chain.posts(at))
-    return run
+    assert [each.status for each in relayed.tap.exchanges()] == [200, 200]
 
 
 @pytest.mark.parametrize("name", UPSTREAMS)
-def test_a_tool_turn_at(name, chain, tmp_path):
-    chain = chain(name)
-    tool_turn(chain, tmp_path)
-    refusals = chain.refusals()
-    assert len(refusals) == len(REFUSED[name]), refusals
-    for (status, said), words in zip(refusals, REFUSED[name]):
-        assert status == 400 and words in said
-    assert len(chain.posts()) == len(chain.answers()) == 2 + len(refusals)
+def test_a_tool_turn_at(name, tmp_path):
+    relayed = Relayed(tmp_path, name)
+    try:
+        tool_turn(relayed, Claude(tmp_path / "claude"), relayed.sims[name])
+        # A refusal would be a third request.
+        assert len(relayed.sims[name].requests()) == 2, relayed.relay.said
+    finally:
+        relayed.close()
 
 
-@pytest.mark.parametrize("name", ["bedrock", "vertex", "zai"])
-def test_a_tool_turn_survives_the_death_of_anthropic_with_a_second_at(name, chain, tmp_path):
-    chain = chain("anthropic-first", name)
-    chain.sims[0].default(scripts.text("never seen", fault="reset-before-head"))
-    run = tool_turn(chain, tmp_path)
-    assert "never seen" not in run.stdout
-    # The session stays where it found an answer.
-    assert len(chain.posts(0)) == 1
-    assert chain.refusals(1) == []
-    assert len(chain.posts(1)) == 2
+@pytest.mark.parametrize(
+    "names",
+    [("anthropic", "bedrock"), ("bedrock", "vertex"), ("vertex", "zai"), ("zai", "anthropic")],
+    ids="-to-".join,
+)
+def test_a_tool_turn_survives_the_first_upstreams_death(names, tmp_path):
+    relayed = Relayed(tmp_path, *names)
+    try:
+        first, second = (relayed.sims[name] for name in names)
+        first.default(scripts.text("never seen", fault="reset-before-head"))
+        tool_turn(relayed, Claude(tmp_path / "claude"), second)
+        assert len(first.requests()) == 1
+        hops = [hop["reason"] for line in relayed.lines() for hop in line.get("ccrelay.hops", [])]
+        assert hops == ["broken"], relayed.relay.said
+    finally:
+        relayed.close()

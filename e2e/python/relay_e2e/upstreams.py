@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .clouds import DEPLOYMENT, KEY_ID, PROJECT, REGION, SECRET, aws
+from .clouds import DEPLOYMENT, KEY_ID, PROFILE, PROJECT, REGION, SECRET, TOKEN, aws
 from .programs import Relay, Sim
-from .tap import Message, Tap
 
 RELAY_KEY = "relay-key-for-tests"
 
@@ -33,15 +32,24 @@ class Upstream:
     entry: dict = field(default_factory=dict)
 
 
-def vendor(name: str, base: str, model: str, keyed: bool = True) -> Upstream:
-    credential = ACCEPT if keyed else ["--no-credential"]
-    entry = {"type": name, "model_mapping": {"*": model}, **(KEYS if keyed else {})}
-    return Upstream(["--dialect", name, "--model", model, *credential], base, entry)
-
-
 UPSTREAMS = {
     "bedrock": Upstream(
         aws("bedrock"), "", {"type": "bedrock", "model_prefix": "eu.anthropic.", **STATIC}
+    ),
+    "bedrock-session": Upstream(
+        aws("bedrock", TOKEN),
+        "",
+        {
+            "type": "bedrock",
+            "model_mapping": {"*": PROFILE},
+            **STATIC,
+            "aws_session_token": TOKEN,
+        },
+    ),
+    "bedrock-bearer": Upstream(
+        [*aws("bedrock"), *ACCEPT],
+        "",
+        {"type": "bedrock", "model_prefix": "eu.anthropic.", "aws_region": REGION, **KEYS},
     ),
     "mantle": Upstream(
         aws("mantle"), "/anthropic", {"type": "bedrock", "runtime": "mantle", **STATIC}
@@ -56,55 +64,27 @@ UPSTREAMS = {
         "/anthropic",
         {"type": "azure", "model_mapping": {"*": DEPLOYMENT}, **KEYS},
     ),
-    "zai": vendor("zai", "/api/anthropic", "glm-4.6"),
-    "minimax": vendor("minimax", "/anthropic", "MiniMax-M2"),
-    "ollama": vendor("ollama", "", "qwen3-coder", keyed=False),
 }
 
 
-class Chain:
-    """client -> tap -> relay -> for each upstream: tap -> simulator
+class Relayed:
+    """relay -> simulator"""
 
-    The first upstream is asked first, the others when it fails.
-    """
+    def __init__(self, folder: Path, name: str):
+        upstream = UPSTREAMS[name]
+        self.sim = Sim(*upstream.flags)
+        base = self.sim.url + upstream.base
+        entry = {"name": name, **upstream.entry, "base_url": base}
+        config = {"server": {"auth": {"api_key": RELAY_KEY}}, "providers": [entry]}
+        self.relay = Relay(folder, base, config)
+        self.url = self.relay.url
 
-    def __init__(self, folder: Path, *names: str):
-        self.sims, self.taps, entries = [], [], []
-        for name in names:
-            upstream = UPSTREAMS.get(name) or Upstream([], "", {"type": "anthropic", **KEYS})
-            sim = Sim(*upstream.flags)
-            tap = Tap(sim.address)
-            self.sims.append(sim)
-            self.taps.append(tap)
-            entries.append({"name": name, **upstream.entry, "base_url": tap.url + upstream.base})
-        config = {"server": {"auth": {"api_key": RELAY_KEY}}, "providers": entries}
-        self.relay = Relay(folder, entries[0]["base_url"], config)
-        self.tap = Tap(self.relay.address)
-        self.url = self.tap.url
-
-    def posts(self, at: int = 0) -> list[dict]:
-        """What one upstream was asked, without the relay's own checks."""
-        return [each for each in self.sims[at].requests() if each["method"] == "POST"]
-
-    def answers(self, at: int = 0) -> list[Message]:
-        """What one upstream answered, without the relay's own checks."""
-        exchanges = self.taps[at].exchanges()
-        return [each.response for each in exchanges if each.method == "POST" and each.response]
-
-    def refusals(self, at: int = 0) -> list[tuple[int, str]]:
-        """Each refusal of one upstream: its status and its words."""
-        return [
-            (each.start[0], each.body.decode(errors="replace"))
-            for each in self.answers(at)
-            if each.start[0] != 200
-        ]
+    def posts(self) -> list[dict]:
+        """What the upstream was asked, without the relay's own checks."""
+        return [each for each in self.sim.requests() if each["method"] == "POST"]
 
     def close(self) -> None:
-        self.tap.close()
         code = self.relay.stop()
-        for each in self.taps:
-            each.close()
-        for each in self.sims:
-            each.stop()
+        self.sim.stop()
         assert code == 0, self.relay.said
         assert "panicked" not in self.relay.said, self.relay.said

@@ -149,7 +149,7 @@ fn stand_in(
 }
 
 /// Returns where a cloud's credential comes from.
-fn source(cloud: &CloudPlan) -> Option<Source> {
+pub(crate) fn source(cloud: &CloudPlan) -> Option<Source> {
     match cloud {
         CloudPlan::None => None,
         CloudPlan::Aws(AwsPlan {
@@ -185,7 +185,7 @@ fn source(cloud: &CloudPlan) -> Option<Source> {
 }
 
 /// Returns the dialect of an upstream.
-fn dialect(provider: &ProviderPlan, base: &Uri) -> anyhow::Result<Box<dyn Provider>> {
+pub(crate) fn dialect(provider: &ProviderPlan, base: &Uri) -> anyhow::Result<Box<dyn Provider>> {
     let prefix = base.path();
     let compatible = |name: &str| -> anyhow::Result<Compatible> {
         let row = row(name).with_context(|| format!("no row for type {name}"))?;

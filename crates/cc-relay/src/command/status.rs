@@ -19,6 +19,9 @@ use crate::output::{BAD, COPY, GOOD, STRONG, WARN, paint};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// How many things that one upstream cannot take are shown: the screen is one.
+const MOST_LACKS: usize = 8;
+
 /// What `/health` answers. Every field may be missing: the relay may be another version.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(default)]
@@ -37,6 +40,8 @@ pub struct Health {
     pub requests: Option<u64>,
     /// Of these, failed ones.
     pub failed: Option<u64>,
+    /// Times that an upstream was asked again without what it could not take.
+    pub left_out: Option<u64>,
     /// How upstreams are ordered.
     pub strategy: Option<String>,
     /// Sessions whose home is known.
@@ -59,6 +64,20 @@ pub struct Upstream {
     pub state: Option<String>,
     /// The relay's keys for it.
     pub keys: Vec<Key>,
+    /// What it has refused to take.
+    pub lacks: Vec<Lacks>,
+}
+
+/// Something that an upstream cannot take.
+#[derive(Debug, Default, Clone, Deserialize, Serialize)]
+#[serde(default)]
+pub struct Lacks {
+    /// For this model, as the upstream calls it.
+    pub model: Option<String>,
+    /// A beta's name or a field's path.
+    pub capability: Option<String>,
+    /// How long the relay believes it.
+    pub for_s: Option<f64>,
 }
 
 /// How the relay is, as one word.
@@ -249,6 +268,7 @@ pub fn run(context: &mut Context, arguments: &StatusArgs) -> Result<Exit, Failur
             "live": health.live,
             "requests": health.requests,
             "failed": health.failed,
+            "left_out": health.left_out,
             "strategy": health.strategy,
             "sessions": health.sessions,
             "waiting": health.waiting,
@@ -309,6 +329,7 @@ fn screen(health: &Health, state: State, url: &str, ascii: bool) -> Vec<String> 
         (health.live, "live"),
         (health.requests, "requests"),
         (health.failed, "failed"),
+        (health.left_out.filter(|count| *count > 0), "left out"),
         (health.sessions.filter(|count| *count > 0), "sessions"),
         (health.waiting.filter(|count| *count > 0), "waiting"),
     ];
@@ -327,6 +348,7 @@ fn screen(health: &Health, state: State, url: &str, ascii: bool) -> Vec<String> 
         .max();
     for upstream in &health.upstreams {
         lines.push(upstream_line(upstream, width.unwrap_or(1), ascii));
+        lines.extend(lacks_lines(&upstream.lacks));
     }
     if state != State::Healthy {
         lines.push(format!(
@@ -350,6 +372,23 @@ fn upstream_line(upstream: &Upstream, width: usize, ascii: bool) -> String {
         (_, false) => format!("   {}", troubles.join("; ")),
     };
     format!("  {name:<width$}   {state}   {url}{keys}")
+}
+
+/// Says what an upstream cannot take, a line each, the first few of them.
+fn lacks_lines(lacks: &[Lacks]) -> Vec<String> {
+    let line = |lack: &Lacks| {
+        let capability = lack.capability.as_deref().unwrap_or("-");
+        let model = lack.model.as_deref().unwrap_or("-");
+        let rest = lack.for_s.map(uptime);
+        let rest = rest.map_or_else(String::new, |rest| format!(", asked anew in {rest}"));
+        format!("    without {capability} for {model}{rest}")
+    };
+    let mut lines: Vec<String> = lacks.iter().take(MOST_LACKS).map(line).collect();
+    let more = lacks.len().saturating_sub(MOST_LACKS);
+    if more > 0 {
+        lines.push(format!("    and without {more} more: cc-relay status --json"));
+    }
+    lines
 }
 
 fn upstream_state(word: &str, ascii: bool) -> String {

@@ -206,3 +206,72 @@ fn claude_code_may_point_elsewhere() {
         "{json}"
     );
 }
+
+/// Writes a private configuration with this entry as its only provider.
+fn configure_entry(home: &Home, entry: &str) {
+    let text = format!("server: {{listen: '{}'}}\nproviders:\n  - {entry}\n", nobody());
+    let path = home.write(".config/cc-relay/config.yaml", &text);
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[tokio::test]
+async fn a_cloud_that_answers_nothing_for_free_is_only_reached() {
+    let home = Home::new();
+    let identity = relay_sim::IdentitySim::start().await.unwrap();
+    let upstream = answer("404 Not Found", "{}");
+    let entry = format!(
+        "{{name: up, type: vertex, gcp_project_id: p, base_url: 'http://{upstream}/v1', proxy: none}}"
+    );
+    configure_entry(&home, &entry);
+    let host = identity.address().to_string();
+    let asked = tokio::task::spawn_blocking(move || {
+        let variables = [("GCE_METADATA_HOST", host.as_str()), ("NO_PROXY", "*")];
+        home.run_with(&["doctor", "--json"], &variables).json()
+    });
+    let json = asked.await.unwrap();
+    let finding = of(&json, "up")[0];
+    let what = finding["what"].as_str().unwrap();
+    assert_eq!(finding["level"], "ok", "{json}");
+    assert!(
+        what.contains("a credential was issued") && what.contains("its first turn is the proof"),
+        "{what}"
+    );
+}
+
+#[test]
+fn a_cloud_without_credentials_is_an_error_that_says_how_to_sign_in() {
+    let home = Home::new();
+    let upstream = answer("404 Not Found", "{}");
+    let entry = format!(
+        "{{name: up, type: bedrock, aws_region: us-east-1, base_url: 'http://{upstream}', proxy: none}}"
+    );
+    configure_entry(&home, &entry);
+    let variables = [("AWS_EC2_METADATA_DISABLED", "true")];
+    let json = home
+        .run_with(&["doctor", "--json"], &variables)
+        .expect(1)
+        .json();
+    let finding = of(&json, "up")[0];
+    let (what, fix) = (finding["what"].as_str(), finding["fix"].as_str());
+    assert!(what.unwrap().contains("no credential is issued"), "{json}");
+    assert!(fix.unwrap().contains("aws sso login"), "{json}");
+}
+
+#[test]
+fn a_server_of_ones_own_needs_no_key_until_it_says_so() {
+    for (status, level, words) in [
+        ("200 OK", "ok", "without a key"),
+        ("401 Unauthorized", "error", "wants a key"),
+        ("404 Not Found", "warning", "unexpected answer 404"),
+    ] {
+        let home = Home::new();
+        let upstream = answer(status, r#"{"data":[]}"#);
+        let entry =
+            format!("{{name: up, type: ollama, base_url: 'http://{upstream}', proxy: none}}");
+        configure_entry(&home, &entry);
+        let json = home.run(&["doctor", "--json"]).json();
+        let finding = of(&json, "up")[0];
+        assert_eq!(finding["level"], level, "{json}");
+        assert!(finding["what"].as_str().unwrap().contains(words), "{json}");
+    }
+}

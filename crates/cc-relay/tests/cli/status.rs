@@ -53,6 +53,36 @@ fn keys_in_trouble_are_named_and_counted() {
 }
 
 #[test]
+fn what_an_upstream_cannot_take_is_named() {
+    let home = Home::new();
+    let lack = |number| {
+        format!(r#"{{"model":"claude-opus-5-5","capability":"field{number}","for_s":21480}}"#)
+    };
+    let lacks: Vec<String> = (0..10).map(lack).collect();
+    let body = format!(
+        r#"{{"status":"ok","left_out":11,"upstreams":[{{"name":"zai","state":"up","lacks":[{}]}}]}}"#,
+        lacks.join(",")
+    );
+    let address = answer("200 OK", &body).to_string();
+    let ran = home.run(&["status", "--addr", &address]).expect(0);
+    for words in [
+        "11 left out",
+        "without field0 for claude-opus-5-5, asked anew in 5h58m",
+        "and without 2 more",
+    ] {
+        assert!(ran.stdout.contains(words), "{words}: {}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains("field8"), "{}", ran.stdout);
+    let json = home
+        .run(&["status", "--json", "--addr", &address])
+        .expect(0)
+        .json();
+    assert_eq!(json["data"]["left_out"], 11);
+    let last = &json["data"]["upstreams"][0]["lacks"][9];
+    assert_eq!(last["capability"], "field9");
+}
+
+#[test]
 fn degraded_draining_and_down_have_their_codes() {
     let home = Home::new();
     let cases = [

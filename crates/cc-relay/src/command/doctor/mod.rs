@@ -1,10 +1,12 @@
 //! `doctor`: looks for everything that could be wrong and says how to mend it.
 //!
 //! In: configuration, settings files, environment, the network. Out: findings, each that is not
-//! good with its fix, and exit 1 when one is an error. The checks run at once, five seconds each.
+//! good with its fix, and exit 1 when one is an error. The checks run at once, five seconds each;
+//! a cloud has fifteen to issue a credential.
 //! Nothing is changed and no tokens are spent.
 
 mod local;
+mod provider;
 mod remote;
 
 use std::time::Duration;
@@ -93,7 +95,7 @@ pub fn run(context: &mut Context, arguments: &DoctorArgs) -> Result<Exit, Failur
     let checks = block_on(async {
         let (relay, providers, claude) = tokio::join!(
             remote::relay(&endpoint, points_here),
-            remote::providers(plan.as_ref(), &context.env),
+            provider::providers(plan.as_ref(), &context.env),
             bounded("claude", remote::claude(&context.env)),
         );
         [relay, providers, claude].concat()

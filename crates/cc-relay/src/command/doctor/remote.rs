@@ -1,19 +1,13 @@
-//! The checks that ask somebody: the relay, the port, the providers, the `claude` program.
+//! The checks that ask this machine: the relay, the port, the `claude` program.
 //!
-//! In: addresses and keys. Out: findings. A provider is asked for its list of models, which costs
-//! nothing; a key goes to its own provider alone and is named, never shown.
+//! In: addresses. Out: findings. Nothing is asked beyond this machine.
 
 use std::path::PathBuf;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
-use relay_config::{KeyPlan, Plan, ProviderPlan, ProxyPlan};
-
-use super::{Finding, LIMIT};
+use super::Finding;
 use crate::clock;
 use crate::command::status::{self, Endpoint, State};
 use crate::environment::Environment;
-use crate::http::{GetError, get_from};
-use crate::settings::mask;
 
 /// Checks that the relay answers, and its port.
 pub(super) async fn relay(endpoint: &Endpoint, points_here: bool) -> Vec<Finding> {
@@ -66,134 +60,6 @@ async fn port(address: &str) -> Finding {
             "port",
             format!("cannot listen on {address}: {error}"),
             "choose an address of this machine: server.listen, or serve --listen",
-        ),
-    }
-}
-
-/// Checks every enabled provider with each of its keys.
-pub(super) async fn providers(plan: Option<&Plan>, env: &Environment) -> Vec<Finding> {
-    let Some(plan) = plan else {
-        let what = "not asked: the configuration has faults";
-        return vec![Finding::skipped(
-            "providers",
-            what,
-            "mend the configuration first",
-        )];
-    };
-    let mut findings = Vec::new();
-    for provider in &plan.providers {
-        let name = &provider.name;
-        if !provider.enabled {
-            findings.push(Finding::skipped(
-                name,
-                "switched off",
-                "enabled: true, to use it",
-            ));
-        } else if let Some(proxy) = proxy(provider, env) {
-            let what = format!("not asked: it is reached by the proxy {proxy}");
-            findings.push(Finding::skipped(
-                name,
-                what,
-                "curl it through that proxy by hand",
-            ));
-        } else if provider.keys.is_empty() {
-            findings.push(check(provider, None).await);
-        } else {
-            for key in &provider.keys {
-                findings.push(check(provider, Some(key)).await);
-            }
-        }
-    }
-    findings
-}
-
-/// Returns the proxy on the way to a provider, if any: this check goes straight.
-fn proxy(provider: &ProviderPlan, env: &Environment) -> Option<String> {
-    match &provider.proxy {
-        ProxyPlan::None => None,
-        ProxyPlan::Url(_) => Some(provider.proxy.shown()),
-        ProxyPlan::FromEnvironment => {
-            let names: &[&str] = if provider.base_url.starts_with("https:") {
-                &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
-            } else {
-                &["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]
-            };
-            names.iter().find_map(|name| env.get(name)).map(mask::url)
-        }
-    }
-}
-
-async fn check(provider: &ProviderPlan, key: Option<&KeyPlan>) -> Finding {
-    let name = &provider.name;
-    let Ok(base) = provider.base_url.parse::<Uri>() else {
-        return Finding::error(name, "its base_url is not a URL", "correct base_url");
-    };
-    let headers = headers(key);
-    let ca_file = provider.ca_file.as_deref();
-    let label = key.map_or_else(
-        || provider.base_url.clone(),
-        |key| format!("key {}", key.name),
-    );
-    match get_from(&base, "/v1/models?limit=1", headers, ca_file, LIMIT).await {
-        Ok(answer) => judge(name, &label, key.is_some(), answer.status),
-        Err(error) => {
-            let fix = match &error {
-                GetError::Tls(_) => "add the certificate authority: ca_file, or SSL_CERT_FILE",
-                GetError::Address
-                | GetError::Connect(_)
-                | GetError::Exchange(_)
-                | GetError::Timeout(_) => {
-                    "check base_url and the network; behind a proxy set HTTPS_PROXY"
-                }
-            };
-            let what = format!("{} cannot be reached: {}", provider.base_url, error.chain());
-            Finding::error(name, what, fix)
-        }
-    }
-}
-
-fn headers(key: Option<&KeyPlan>) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    let version = HeaderName::from_static("anthropic-version");
-    headers.insert(version, HeaderValue::from_static("2023-06-01"));
-    let value = key.and_then(|key| HeaderValue::from_str(key.secret.expose()).ok());
-    if let Some(mut value) = value {
-        value.set_sensitive(true);
-        headers.insert(HeaderName::from_static("x-api-key"), value);
-    }
-    headers
-}
-
-fn judge(name: &str, label: &str, has_key: bool, status: StatusCode) -> Finding {
-    let code = status.as_u16();
-    match (code, has_key) {
-        (200..=299, true) => Finding::ok(
-            name,
-            format!("{label} works (asked /v1/models, no tokens spent)"),
-        ),
-        (401 | 403, true) => Finding::error(
-            name,
-            format!("{label} was refused ({code})"),
-            format!("put a valid key into the configuration of {name}"),
-        ),
-        (429, true) => Finding::warning(
-            name,
-            format!("{label} is limited at present (429)"),
-            "wait and ask again",
-        ),
-        (500..=599, _) => Finding::warning(
-            name,
-            format!("{label} answers, with a fault of its own ({code})"),
-            "wait; see the provider's status page",
-        ),
-        (_, true) => Finding::warning(
-            name,
-            format!("{label}: unexpected answer {code} to /v1/models"),
-            "check base_url",
-        ),
-        (_, false) => Finding::ok(
-            name,
-            format!("{label} can be reached; credentials: whatever the client sends"),
         ),
     }
 }

@@ -88,6 +88,13 @@ async fn what_a_refusal_names_is_left_out_remembered_and_logged() {
     // And the next request is asked without at once.
     assert_eq!(turn(&relay, true).await.status, 200);
     assert_eq!(sim.requests().len(), 3);
+    let question = "GET /health HTTP/1.1\r\nhost: relay\r\nconnection: close\r\n\r\n";
+    let health = relay.send(question).await.json();
+    assert_eq!(health["left_out"], 1);
+    let lack = &health["upstreams"][0]["lacks"][0];
+    assert_eq!(lack["capability"], "context_management");
+    assert_eq!(lack["model"], "claude-opus-5-5");
+    assert!(lack["for_s"].as_u64().unwrap() > 5 * 3600, "{health}");
 }
 
 #[tokio::test]
