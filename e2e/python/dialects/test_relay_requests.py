@@ -27,6 +27,7 @@ OLD = "the version for all models there; the SDK's is for Claude 4.7 and later"
 BODY = "Bedrock reads the body's `anthropic_beta`, which both send"
 ACCEPT = "AWS's service model has it for streams"
 SIGNED = "what a proxy on the way may add or change is not signed; AWS needs no more"
+SESSION = "content-type host x-amz-date x-amz-security-token"
 #: Where, what, what the official client sends, what the relay sends, and why.
 DIFFERENCES = [
     (BEDROCK, "field `anthropic_version`", '`"2026-10-21"`', '`"bedrock-2023-05-31"`', OLD),
@@ -35,7 +36,7 @@ DIFFERENCES = [
     (BEDROCK, "header `user-agent`", "`AnthropicBedrock/Python …`", "`Anthropic/Python …`", CLIENT),
     (BEDROCK, "header `x-amzn-bedrock-accept`", "–", "`application/json`", ACCEPT),
     ("bedrock", "signed headers", "all but `user-agent`", "`content-type host x-amz-date`", SIGNED),
-    ("bedrock-session", "signed headers", "all but `user-agent`", "`content-type host x-amz-date x-amz-security-token`", SIGNED),
+    ("bedrock-session", "signed headers", "all but `user-agent`", f"`{SESSION}`", SIGNED),
     ("mantle", "header `user-agent`", "`AnthropicBedrockMantle/Python …`", "`Anthropic/Python …`", CLIENT),
     ("mantle", "signed headers", "all but `user-agent`", "`content-type host x-amz-date`", SIGNED),
     ("vertex", "field `anthropic_version`", '`"2026-10-21"`', '`"vertex-2023-10-16"`', OLD),
