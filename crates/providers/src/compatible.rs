@@ -192,7 +192,8 @@ impl Provider for Compatible {
 impl Compatible {
     /// Takes out what it cannot take. Nothing is looked at for who takes everything.
     fn trim(&self, request: &mut Inbound, changes: &Changes<'_>) -> Trimmed {
-        if self.row.takes.is_all() && changes.without.is_empty() {
+        let is_bare = self.row.takes.is_all() && changes.without.is_empty();
+        if is_bare || self.is_anthropic() {
             return Trimmed::default();
         }
         let headers = &mut request.head.headers;

@@ -386,7 +386,9 @@ fn lacks_lines(lacks: &[Lacks]) -> Vec<String> {
     let mut lines: Vec<String> = lacks.iter().take(MOST_LACKS).map(line).collect();
     let more = lacks.len().saturating_sub(MOST_LACKS);
     if more > 0 {
-        lines.push(format!("    and without {more} more: cc-relay status --json"));
+        lines.push(format!(
+            "    and without {more} more: cc-relay status --json"
+        ));
     }
     lines
 }

@@ -209,7 +209,10 @@ fn claude_code_may_point_elsewhere() {
 
 /// Writes a private configuration with this entry as its only provider.
 fn configure_entry(home: &Home, entry: &str) {
-    let text = format!("server: {{listen: '{}'}}\nproviders:\n  - {entry}\n", nobody());
+    let text = format!(
+        "server: {{listen: '{}'}}\nproviders:\n  - {entry}\n",
+        nobody()
+    );
     let path = home.write(".config/cc-relay/config.yaml", &text);
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }

@@ -1,5 +1,6 @@
 //! Chaos from a seed: upstreams that refuse, stall, reset, lie and recover, keys that come and go,
-//! clients that leave. Ten seconds of it, or as many as `CC_RELAY_SOAK_SECONDS` says;
+//! clients that leave. Half of the upstreams speak other dialects, so that requests move from any to
+//! any. Ten seconds of it, or as many as `CC_RELAY_SOAK_SECONDS` says;
 //! `CC_RELAY_SOAK_SEED` gives another run.
 //!
 //! What must hold: every request is answered or aborted, no truncated answer ends cleanly, no answer
@@ -17,7 +18,7 @@ use relay_core::keys::{KeyLimits, KeySpec, Selection};
 use relay_core::record::RequestRecord;
 use relay_core::secret::Secret;
 use relay_proxy::{RecordSink, Server};
-use relay_sim::{Encoding, Fault, Recorded, Script, Sim};
+use relay_sim::{Aws, Dialect, Encoding, Fault, Recorded, Script, Sim, Vendor, Vertex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -25,7 +26,11 @@ use tokio::time::{sleep, timeout};
 use crate::support::{Answer, End, PATIENCE, answer, builder, plan, post, read_all};
 
 const CLIENTS: u64 = 24;
-const UPSTREAMS: u64 = 3;
+const UPSTREAMS: u64 = 6;
+/// Bedrock: a stream of frames, with another decoder.
+const BEDROCK: u64 = 3;
+const VERTEX: u64 = 4;
+const ZAI: u64 = 5;
 const RPM_LIMIT: usize = 150;
 
 /// How long an upstream keeps its mood.
@@ -85,6 +90,8 @@ fn whim(upstream: u64, mood: u64, seed: u64) -> Script {
         ..relay_sim::Usage::default()
     });
     let draw = |salt, bound| below(pair(seed, salt), bound);
+    // It never packs what it was not asked to pack, and it is not asked.
+    let packs = upstream != BEDROCK;
     let trouble = match mood % 4 {
         0 => 1,
         1 => 10,
@@ -92,7 +99,7 @@ fn whim(upstream: u64, mood: u64, seed: u64) -> Script {
         _ => 95,
     };
     if draw(1, 100) >= trouble {
-        return if draw(2, 4) == 0 {
+        return if draw(2, 4) == 0 && packs {
             well.encoding(Encoding::Gzip)
         } else {
             well
@@ -123,6 +130,7 @@ fn whim(upstream: u64, mood: u64, seed: u64) -> Script {
             "overloaded_error".into(),
             "late".into(),
         )),
+        _ if !packs => well.fault(Fault::ResetAfterBytes(bytes)),
         _ => well
             .encoding(Encoding::Gzip)
             .fault(Fault::ResetAfterBytes(bytes)),
@@ -130,7 +138,14 @@ fn whim(upstream: u64, mood: u64, seed: u64) -> Script {
 }
 
 async fn upstream(index: u64, seed: u64, meter: &Arc<Meter>, over: &Arc<AtomicU64>) -> Sim {
-    let sim = builder().keep_requests(64).start().await.unwrap();
+    let builder = builder().keep_requests(64).models(["claude-opus-5-5"]);
+    let builder = match index {
+        BEDROCK => builder.dialect(Dialect::Bedrock(Aws::default())),
+        VERTEX => builder.dialect(Dialect::Vertex(Vertex::default())),
+        ZAI => builder.dialect(Vendor::Zai),
+        _ => builder,
+    };
+    let sim = builder.start().await.unwrap();
     let (meter, over) = (Arc::clone(meter), Arc::clone(over));
     let began = relay_proxy::clock::now();
     let drawn = AtomicU64::new(0);
@@ -138,7 +153,9 @@ async fn upstream(index: u64, seed: u64, meter: &Arc<Meter>, over: &Arc<AtomicU6
         if request.method != "POST" {
             return None;
         }
-        let key = request.header("x-api-key").unwrap_or_default().to_owned();
+        let key = request.header("x-api-key");
+        let key = key.or_else(|| request.header("authorization"));
+        let key = key.unwrap_or_default().to_owned();
         if meter.count(index, &key) > RPM_LIMIT && key.contains("limited") {
             over.fetch_add(1, Ordering::Relaxed);
         }
@@ -150,6 +167,19 @@ async fn upstream(index: u64, seed: u64, meter: &Arc<Meter>, over: &Arc<AtomicU6
     sim
 }
 
+/// What an upstream's entry says of its dialect and address.
+fn settings(index: u64, base: &str) -> String {
+    match index {
+        BEDROCK => format!("type: bedrock, aws_region: us-east-1, base_url: '{base}'"),
+        VERTEX => format!(
+            "type: vertex, gcp_project_id: {}, gcp_region: us-east5, base_url: '{base}/v1'",
+            Vertex::default().project
+        ),
+        ZAI => format!("type: zai, base_url: '{base}/api/anthropic'"),
+        _ => format!("type: anthropic, base_url: '{base}'"),
+    }
+}
+
 fn config(sims: &[Sim], race: u64) -> String {
     let mut yaml = format!(
         "server: {{listen: '127.0.0.1:0', workers: 2, stream_first_byte_timeout_ms: 300, timeout_ms: 400, stream_gap_timeout_ms: 400, auth: {{api_key: relay-key}}}}\n\
@@ -159,8 +189,9 @@ fn config(sims: &[Sim], race: u64) -> String {
     );
     for (index, sim) in sims.iter().enumerate() {
         let base = sim.base_url();
+        let settings = settings(u64::try_from(index).unwrap(), &base);
         let line = format!(
-            "  - {{name: u{index}, type: anthropic, base_url: '{base}', proxy: none, accepts_client_credential: false, keys: [{{key: sk-ant-limited-{index}, rpm_limit: {RPM_LIMIT}}}, {{key: sk-ant-free-{index}}}]}}\n"
+            "  - {{name: u{index}, {settings}, proxy: none, accepts_client_credential: false, keys: [{{key: sk-ant-limited-{index}, rpm_limit: {RPM_LIMIT}}}, {{key: sk-ant-free-{index}}}]}}\n"
         );
         yaml.push_str(&line);
     }

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::{ROWS, Row, full_body, turn};
-use crate::support::{End, RELAY_KEY, Relay, post};
+use crate::support::{End, RELAY_KEY, Relay, post, sim};
 
 #[tokio::test]
 async fn a_streamed_turn_at_each() {
@@ -148,4 +148,41 @@ async fn a_silent_stream_is_pinged() {
     let text = String::from_utf8_lossy(&seen);
     let at = text.find("event: ping").unwrap();
     assert!(text[..at].contains("content_block_delta"), "{text}");
+}
+
+/// Claude Platform is Anthropic's own API behind another address, with a workspace said.
+#[tokio::test]
+async fn claude_platform_is_asked_with_a_key_and_its_workspace() {
+    for (settings, path) in [
+        (
+            "type: claude_aws, aws_region: us-east-1, workspace_id: wrkspc_1, base_url: 'BASE'",
+            "/v1/messages?beta=true",
+        ),
+        (
+            "type: claude_google, gcp_project_id: p, workspace_id: wrkspc_1, base_url: 'BASE/v1/projects/p/locations/global/workspaces/wrkspc_1/invoke'",
+            "/v1/projects/p/locations/global/workspaces/wrkspc_1/invoke/v1/messages?beta=true",
+        ),
+    ] {
+        let sim = sim().await;
+        let settings = settings.replace("BASE", &sim.base_url());
+        let relay = Relay::of(&format!(
+            "server: {{listen: '127.0.0.1:0', auth: {{api_key: {RELAY_KEY}}}}}\nproviders:\n  - {{name: up, proxy: none, keys: [{{key: key-of-the-relay}}], {settings}}}\n"
+        ));
+        let answer = turn(&relay, true).await;
+        assert_eq!(
+            (answer.status, answer.end),
+            (200, End::Whole),
+            "{}",
+            answer.text()
+        );
+        let sent = sim.requests().remove(0);
+        assert_eq!(sent.path_and_query, path);
+        assert_eq!(
+            sent.header("authorization"),
+            Some("Bearer key-of-the-relay")
+        );
+        let workspace = settings.contains("claude_aws").then_some("wrkspc_1");
+        assert_eq!(sent.header("anthropic-workspace-id"), workspace);
+        assert_eq!(sent.body, full_body(true).as_bytes(), "not a byte differs");
+    }
 }

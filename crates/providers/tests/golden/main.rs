@@ -1,0 +1,4 @@
+//! Golden files: what each provider is sent.
+
+#[cfg(test)]
+mod cases;
