@@ -7,7 +7,7 @@ use relay_sim::{Fault, Script};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::{ROWS, Row, full_body, turn};
+use super::{ROWS, Row, ask, full_body, turn};
 use crate::support::{End, RELAY_KEY, Relay, post, sim};
 
 #[tokio::test]
@@ -184,5 +184,35 @@ async fn claude_platform_is_asked_with_a_key_and_its_workspace() {
         let workspace = settings.contains("claude_aws").then_some("wrkspc_1");
         assert_eq!(sent.header("anthropic-workspace-id"), workspace);
         assert_eq!(sent.body, full_body(true).as_bytes(), "not a byte differs");
+    }
+}
+
+#[tokio::test]
+async fn version_counting_and_names_of_the_clouds_can_be_set() {
+    let (bedrock, vertex) = (Row::named("bedrock"), Row::named("vertex"));
+    for row in [bedrock, vertex] {
+        let sim = row.sim().await;
+        let more = "anthropic_version: pass, count_tokens: estimate, model_prefix: my.anthropic., ";
+        let entry = row
+            .entry("up", &sim)
+            .replace("proxy: none, ", &format!("proxy: none, {more}"));
+        let relay = Relay::of(&format!(
+            "server: {{listen: '127.0.0.1:0', auth: {{api_key: {RELAY_KEY}}}}}\nproviders:\n{entry}"
+        ));
+        turn(&relay, true).await;
+        let sent = sim.requests().remove(0);
+        let body = String::from_utf8(sent.body.to_vec()).unwrap();
+        assert!(
+            body.contains(r#""anthropic_version":"2023-06-01""#),
+            "{body}"
+        );
+        assert!(
+            sent.path_and_query
+                .contains("/my.anthropic.claude-opus-5-5"),
+            "{}",
+            sent.path_and_query
+        );
+        let count = ask(&relay, "/v1/messages/count_tokens", &full_body(false)).await;
+        assert_eq!(count.header("x-cc-relay-estimated"), Some("true"));
     }
 }
