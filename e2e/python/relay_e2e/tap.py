@@ -45,6 +45,8 @@ class Exchange:
 
     request: Message
     response: Message | None = None
+    #: Whether the client closed the connection before the server did.
+    left: bool = False
 
     @property
     def method(self) -> str:
@@ -66,6 +68,8 @@ class Wire:
     number: int
     sent: bytearray = field(default_factory=bytearray)
     received: bytearray = field(default_factory=bytearray)
+    #: Whether the client ended first.
+    left: bool = False
     sockets: list[socket.socket] = field(default_factory=list)
 
 
@@ -87,8 +91,8 @@ class Tap:
     def exchanges(self) -> list[Exchange]:
         """Everything that went through so far, by connection and then by time."""
         with self._lock:
-            wires = [(bytes(wire.sent), bytes(wire.received)) for wire in self._wires]
-        return [exchange for sent, received in wires for exchange in parse(sent, received)]
+            wires = [(bytes(wire.sent), bytes(wire.received), wire.left) for wire in self._wires]
+        return [exchange for wire in wires for exchange in parse(*wire)]
 
     def close(self) -> None:
         """Stops listening and drops what is still open."""
@@ -139,8 +143,11 @@ class Tap:
                     try:
                         data = source.recv(65536)
                     except OSError:
+                        wire.left |= source is client and server in ready.get_map()
                         reset(sink)
                         return
+                    if not data:
+                        wire.left |= source is client and server in ready.get_map()
                     with self._lock:
                         copy += data
                     try:
@@ -170,13 +177,16 @@ def shut(connection: socket.socket) -> None:
     connection.close()
 
 
-def parse(sent: bytes, received: bytes) -> list[Exchange]:
+def parse(sent: bytes, received: bytes, left: bool = False) -> list[Exchange]:
     """Reads the exchanges of one connection from its two directions."""
     requests = read_all(h11.Connection(h11.SERVER), sent, [])
     exchanges = [Exchange(request) for request in requests]
     responses = read_all(h11.Connection(h11.CLIENT), received, requests)
     for exchange, response in zip(exchanges, responses):
         exchange.response = response
+    if exchanges:
+        # Only the last one can be what the client left.
+        exchanges[-1].left = left
     return exchanges
 
 

@@ -1,9 +1,11 @@
 """The comparison itself: it finds each kind of change, and finds none where there is none."""
 
+import socket
+
 import pytest
 
 from relay_e2e.compare import differences
-from relay_e2e.tap import parse
+from relay_e2e.tap import Tap, parse
 
 REQUEST = (
     b"POST /v1/messages?beta=true HTTP/1.1\r\nHost: relay\r\nX-Api-Key: client\r\n"
@@ -78,6 +80,40 @@ def test_a_broken_stream_must_be_broken_for_the_client(clean):
     assert len(found(upstream_answer=broken, client_answer=RELAYED_HEAD + chunked(START))) == 1
     made_up = RELAYED_HEAD + chunked(START, STOP)
     assert len(found(upstream_answer=broken, client_answer=made_up)) == 1
+
+
+def test_a_client_that_leaves_took_what_it_took():
+    """An SDK closes at an error event, before the end of the answer is on the wire."""
+    upstream = parse(REQUEST, SENT)
+
+    def left(answer, client_left=True):
+        return differences(parse(REQUEST, answer, client_left), upstream)
+
+    cut = RELAYED_HEAD + chunked(START, end=False)
+    assert left(cut) == []
+    assert len(left(cut, client_left=False)) == 1
+    assert len(left(RELAYED_HEAD + chunked(STOP, end=False))) == 1
+
+
+def test_the_tap_knows_who_ended_first():
+    for client_first in (True, False):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            tap = Tap(listener.getsockname())
+            client = socket.create_connection(tap.address)
+            client.sendall(REQUEST)
+            server, _ = listener.accept()
+            server.recv(65536)
+            server.sendall(HEAD + chunked(START, end=False))
+            client.recv(65536)
+            first, second = (client, server) if client_first else (server, client)
+            first.close()
+            # Its end has come through when the other side sees it.
+            while second.recv(65536):
+                pass
+            second.close()
+            (exchange,) = tap.exchanges()
+            assert exchange.left == client_first
+            tap.close()
 
 
 def test_requests_on_one_connection_are_told_apart():
