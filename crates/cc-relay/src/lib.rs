@@ -17,6 +17,7 @@ pub mod log;
 pub mod output;
 pub mod serve;
 pub mod settings;
+pub mod sink;
 #[cfg(test)]
 mod testing;
 

@@ -31,7 +31,7 @@ const BATCH: Duration = Duration::from_millis(25);
 
 /// Something to be written.
 enum Entry {
-    Record(Box<RequestRecord>),
+    Record(Arc<RequestRecord>),
     Event(Event),
 }
 
@@ -55,9 +55,9 @@ impl Inlet {
 }
 
 impl RecordSink for Inlet {
-    fn record(&self, record: Box<RequestRecord>) {
-        if line::level(&record) <= self.level {
-            self.push(Entry::Record(record));
+    fn record(&self, record: &Arc<RequestRecord>) {
+        if line::level(record) <= self.level {
+            self.push(Entry::Record(Arc::clone(record)));
         }
     }
 }
@@ -150,7 +150,7 @@ impl Drop for Log {
 pub struct Nowhere;
 
 impl RecordSink for Nowhere {
-    fn record(&self, _: Box<RequestRecord>) {}
+    fn record(&self, _: &Arc<RequestRecord>) {}
 }
 
 /// The writing end.

@@ -25,8 +25,8 @@ use crate::observe::{Observer, Seen};
 
 /// Takes the records of ended requests. It is called on the request's path: it must not wait.
 pub trait RecordSink: Send + Sync {
-    /// Takes one record.
-    fn record(&self, record: Box<RequestRecord>);
+    /// Takes one record, to keep or to look at.
+    fn record(&self, record: &Arc<RequestRecord>);
 }
 
 /// What has happened since the start.
@@ -288,7 +288,7 @@ impl Exchange {
         if failed && outcome != Outcome::ClientGone {
             counters.failed.fetch_add(1, Ordering::Relaxed);
         }
-        self.shared.sink.record(record);
+        self.shared.sink.record(&Arc::new(*record));
     }
 }
 

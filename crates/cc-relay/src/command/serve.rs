@@ -1,6 +1,7 @@
 //! `serve`: runs the relay until it is told to stop.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use relay_config::{KeyPlan, Plan, ProviderPlan};
@@ -15,6 +16,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::log::Log;
 use crate::serve::{VERSION, start};
+use crate::sink::Sinks;
 
 /// Runs `serve`.
 ///
@@ -27,7 +29,8 @@ pub fn run(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Failure
     }
     let log = Log::open(&plan.logging)
         .map_err(|error| Failure::new(Exit::CannotWrite, "log", format!("log file: {error}")))?;
-    let server = start(&plan, log.sink())?;
+    let sinks = Sinks::default().with(log.sink());
+    let server = start(&plan, Arc::new(sinks))?;
     if let Err(error) = log.subscribe() {
         context
             .out

@@ -208,11 +208,11 @@ fn what_was_recorded_before_the_end_is_written() {
     let log = Log::open(&plan).unwrap();
     let sink = log.sink();
     for _ in 0..100 {
-        sink.record(Box::new(record()));
+        sink.record(&Arc::new(record()));
     }
     log.close();
     assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 100);
-    sink.record(Box::new(record()));
+    sink.record(&Arc::new(record()));
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn a_full_queue_drops_and_counts() {
         level: LogLevel::Info,
     };
     for _ in 0..5 {
-        inlet.record(Box::new(record()));
+        inlet.record(&Arc::new(record()));
     }
     assert_eq!(dropped.load(Ordering::Relaxed), 3);
     let mut writer = Writer {

@@ -51,13 +51,16 @@ struct Tally {
 }
 
 impl RecordSink for Tally {
-    fn record(&self, record: Box<RequestRecord>) {
+    fn record(&self, record: &Arc<RequestRecord>) {
         let hops = u64::try_from(record.attempts.len()).unwrap();
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.hops.fetch_add(hops, Ordering::Relaxed);
         if record.status == Some(200) {
             self.served.fetch_add(1, Ordering::Relaxed);
-            let server = record.target.map(|target| target.as_str().to_owned());
+            let server = record
+                .target
+                .as_ref()
+                .map(|target| target.as_str().to_owned());
             self.servers.lock().extend(server);
         }
     }

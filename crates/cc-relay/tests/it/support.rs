@@ -25,8 +25,8 @@ pub(crate) struct Records {
 }
 
 impl RecordSink for Records {
-    fn record(&self, record: Box<RequestRecord>) {
-        self.kept.lock().push(*record);
+    fn record(&self, record: &Arc<RequestRecord>) {
+        self.kept.lock().push(RequestRecord::clone(record));
         self.changed.notify_waiters();
     }
 }

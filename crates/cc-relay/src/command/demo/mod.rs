@@ -40,12 +40,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const RECORDS: usize = 1024;
 
 /// Hands the relay's records to the screen. A slow screen loses lines, never time on the path.
-struct Records(mpsc::Sender<Box<RequestRecord>>);
+struct Records(mpsc::Sender<Arc<RequestRecord>>);
 
 impl RecordSink for Records {
-    fn record(&self, record: Box<RequestRecord>) {
+    fn record(&self, record: &Arc<RequestRecord>) {
         // Full means that nobody reads as fast; the summary does not depend on it.
-        drop(self.0.try_send(record));
+        drop(self.0.try_send(Arc::clone(record)));
     }
 }
 
@@ -111,7 +111,7 @@ struct Stage {
     relay: SocketAddr,
     /// Since the Unix epoch.
     started: Duration,
-    records: mpsc::Receiver<Box<RequestRecord>>,
+    records: mpsc::Receiver<Arc<RequestRecord>>,
     tasks: TaskTracker,
     totals: Arc<Mutex<Totals>>,
 }

@@ -1,0 +1,36 @@
+//! Where the record of an ended request goes: to everybody who keeps or counts it.
+//!
+//! In: a record, on the request's path. Out: the same record to each taker, in order. None of them
+//! may wait: each has a bounded queue, or only counts.
+
+use std::sync::Arc;
+
+use relay_core::record::RequestRecord;
+use relay_proxy::RecordSink;
+
+/// Several takers of records as one.
+#[derive(Default)]
+pub struct Sinks(Vec<Arc<dyn RecordSink>>);
+
+impl std::fmt::Debug for Sinks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Sinks").field(&self.0.len()).finish()
+    }
+}
+
+impl Sinks {
+    /// Adds a taker.
+    #[must_use]
+    pub fn with(mut self, sink: Arc<dyn RecordSink>) -> Self {
+        self.0.push(sink);
+        self
+    }
+}
+
+impl RecordSink for Sinks {
+    fn record(&self, record: &Arc<RequestRecord>) {
+        for sink in &self.0 {
+            sink.record(record);
+        }
+    }
+}
