@@ -1,63 +1,76 @@
-//! Makes a relay from a plan.
+//! Makes a relay's settings from a plan.
 //!
-//! In: a checked [`Plan`]. Out: a snapshot, a connector for each target, and the server's options.
+//! In: a checked [`Plan`], and what goes on from the plan before. Out: settings, in two steps: all
+//! that can fail is done by [`assemble`], which changes nothing; [`Assembled::commit`] cannot fail.
 
+mod memory;
 pub(crate) mod upstream;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use relay_config::{
     AffinityMode, AuthPlan, BreakerPlan, CredentialHeader, LoggingPlan, Plan, RoutingPlan,
     StrategyPlan,
 };
-use relay_core::board::Board;
 use relay_core::breaker::BreakerOptions;
 use relay_core::credential::{self, AuthPolicy, Client};
 use relay_core::models::{ModelMap, Pattern};
 use relay_core::request::{ModelName, Timeouts};
 use relay_core::snapshot::{Limits, Routing, Snapshot, Target, TargetId, Triggers};
 use relay_core::strategy::{Kind, ModelRule};
-use relay_proxy::{Background, Connector, ExhibitOptions, Probing};
+use relay_proxy::{ExhibitOptions, Probing, Settings};
 
-use upstream::upstream;
+pub use memory::Memory;
+use upstream::{Upstream, upstream};
 
-/// The parts of a relay.
+/// Settings that could be put in force.
 #[expect(missing_debug_implementations, reason = "a snapshot holds secrets")]
 pub struct Assembled {
-    /// What the relay remembers.
-    pub board: Arc<Board>,
-    /// How upstreams are probed.
-    pub probing: Option<Probing>,
-    /// What decides about requests.
-    pub snapshot: Snapshot,
-    /// How each target is reached, in the snapshot's order.
-    pub connectors: Vec<Arc<Connector>>,
-    /// What keeps credentials fresh.
-    pub background: Background,
-    /// What the log keeps beyond the record.
-    pub exhibit: ExhibitOptions,
+    upstreams: Vec<Upstream>,
+    breaker: BreakerOptions,
+    sessions: usize,
+    waiting: usize,
+    settings: Settings,
 }
 
-/// Assembles the parts.
+impl Assembled {
+    /// Tells everybody who goes on from the plan before what is different now, lets go of those who
+    /// do not, and returns the settings.
+    pub fn commit(self, memory: &mut Memory) -> Settings {
+        memory.board.resize(self.sessions, self.waiting);
+        let mut upstreams = HashMap::new();
+        for upstream in self.upstreams {
+            let (name, kept) = upstream.commit(self.breaker, &memory.background);
+            upstreams.insert(name, kept);
+        }
+        memory.upstreams = upstreams;
+        self.settings
+    }
+}
+
+/// Assembles settings. `tls` is what clients are served with.
 ///
 /// # Errors
 /// If a URL cannot be used after all, or a proxy cannot be understood.
-pub fn assemble(plan: &Plan) -> anyhow::Result<Assembled> {
-    let mut targets = Vec::new();
-    let mut connectors = Vec::new();
-    let options = breaker(&plan.health.breaker);
-    let mut background = Background::default();
-    for provider in plan.providers.iter().filter(|provider| provider.enabled) {
-        let upstream = upstream(provider, plan, options, &mut background)?;
-        targets.push(Arc::new(upstream.target));
-        connectors.push(Arc::new(upstream.connector));
-    }
+pub fn assemble(
+    plan: &Plan,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    memory: &Memory,
+) -> anyhow::Result<Assembled> {
+    let breaker = breaker(&plan.health.breaker);
+    let enabled = plan.providers.iter().filter(|provider| provider.enabled);
+    let upstreams = enabled
+        .map(|provider| upstream(provider, plan, breaker, memory))
+        .collect::<anyhow::Result<Vec<Upstream>>>()?;
+    let targets: Vec<Arc<Target>> = upstreams.iter().map(|it| Arc::clone(&it.target)).collect();
+    let connectors = upstreams.iter().map(Upstream::connector).collect();
+    let homes = upstreams.iter().map(|it| it.keys().max(1)).sum();
     let server = &plan.server;
     let routing = &plan.routing;
-    let board = Board::new(routing.affinity.max_sessions, routing.max_waiting)?;
     let snapshot = Snapshot {
         auth: auth(&server.auth),
-        routing: snapshot_routing(routing, &targets),
+        routing: snapshot_routing(routing, homes),
         targets,
         limits: Limits {
             max_body_bytes: server.max_body_bytes,
@@ -73,16 +86,24 @@ pub fn assemble(plan: &Plan) -> anyhow::Result<Assembled> {
         digest: plan.digest.as_str().into(),
     };
     let check = plan.health.check;
-    Ok(Assembled {
-        board: Arc::new(board),
+    let settings = Settings {
+        snapshot: Arc::new(snapshot),
+        connectors,
         probing: check.enabled.then_some(Probing {
             interval: check.interval,
             timeout: check.timeout,
         }),
-        snapshot,
-        connectors,
-        background,
         exhibit: exhibit(&plan.logging),
+        tls,
+        enable_http2: server.enable_http2,
+        max_connections: server.max_connections,
+    };
+    Ok(Assembled {
+        upstreams,
+        breaker,
+        sessions: routing.affinity.max_sessions,
+        waiting: routing.max_waiting,
+        settings,
     })
 }
 
@@ -133,7 +154,7 @@ fn breaker(plan: &BreakerPlan) -> BreakerOptions {
     }
 }
 
-fn snapshot_routing(plan: &RoutingPlan, targets: &[Arc<Target>]) -> Routing {
+fn snapshot_routing(plan: &RoutingPlan, homes: usize) -> Routing {
     let kind = strategy(plan.strategy);
     let id = |name: &String| TargetId::new(name.as_str());
     let rule = |rule: &relay_config::ModelRule| ModelRule {
@@ -141,7 +162,6 @@ fn snapshot_routing(plan: &RoutingPlan, targets: &[Arc<Target>]) -> Routing {
         targets: rule.providers.iter().map(id).collect(),
     };
     let default_target = plan.default_provider.as_ref().map(id);
-    let homes: usize = targets.iter().map(|it| it.station.keys.len().max(1)).sum();
     let triggers = plan.triggers;
     Routing {
         kind,

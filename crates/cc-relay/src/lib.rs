@@ -15,6 +15,7 @@ pub mod failure;
 pub mod http;
 pub mod log;
 pub mod output;
+pub mod reload;
 pub mod serve;
 pub mod settings;
 pub mod sink;

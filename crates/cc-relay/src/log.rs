@@ -11,7 +11,7 @@ mod line;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -33,6 +33,48 @@ const BATCH: Duration = Duration::from_millis(25);
 enum Entry {
     Record(Arc<RequestRecord>),
     Event(Event),
+    /// From here on, lines are written otherwise.
+    Form(Form),
+}
+
+/// How lines are written, and where.
+struct Form {
+    json: bool,
+    file: Option<RotatingFile>,
+}
+
+impl Form {
+    fn open(plan: &LoggingPlan) -> io::Result<Self> {
+        let file = plan.file.as_ref().map(RotatingFile::open).transpose()?;
+        let json = match plan.format {
+            LogFormat::Json => true,
+            LogFormat::Pretty => false,
+            LogFormat::Auto => !io::stderr().is_terminal(),
+        };
+        Ok(Self { json, file })
+    }
+}
+
+/// The least important level that is written; it can change at any time.
+#[derive(Clone, Debug)]
+struct Threshold(Arc<AtomicUsize>);
+
+impl Threshold {
+    fn new(level: LogLevel) -> Self {
+        let threshold = Self(Arc::default());
+        threshold.set(level);
+        threshold
+    }
+
+    fn set(&self, level: LogLevel) {
+        let place = LogLevel::ALL.iter().position(|other| *other == level);
+        self.0.store(place.unwrap_or_default(), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> LogLevel {
+        let place = self.0.load(Ordering::Relaxed);
+        LogLevel::ALL.get(place).copied().unwrap_or(LogLevel::Trace)
+    }
 }
 
 /// Where lines come in. Cheap to clone.
@@ -40,7 +82,7 @@ enum Entry {
 pub struct Inlet {
     queue: SyncSender<Entry>,
     dropped: Arc<AtomicU64>,
-    level: LogLevel,
+    level: Threshold,
 }
 
 impl Inlet {
@@ -56,7 +98,7 @@ impl Inlet {
 
 impl RecordSink for Inlet {
     fn record(&self, record: &Arc<RequestRecord>) {
-        if line::level(record) <= self.level {
+        if line::level(record) <= self.level.get() {
             self.push(Entry::Record(Arc::clone(record)));
         }
     }
@@ -75,23 +117,16 @@ impl Log {
     /// # Errors
     /// If the file cannot be opened or the thread cannot be made.
     pub fn open(plan: &LoggingPlan) -> io::Result<Self> {
-        let file = plan.file.as_ref().map(RotatingFile::open).transpose()?;
-        let terminal = io::stderr().is_terminal();
-        let json = match plan.format {
-            LogFormat::Json => true,
-            LogFormat::Pretty => false,
-            LogFormat::Auto => !terminal,
-        };
+        let form = Form::open(plan)?;
         let (queue, entries) = sync_channel(QUEUE);
         let dropped = Arc::new(AtomicU64::new(0));
         let inlet = Inlet {
             queue,
             dropped: Arc::clone(&dropped),
-            level: plan.level,
+            level: Threshold::new(plan.level),
         };
         let writer = Writer {
-            json,
-            file,
+            form,
             dropped,
             told: 0,
             buffer: Vec::new(),
@@ -121,6 +156,21 @@ impl Log {
             Some(inlet) => event::subscribe(inlet.clone()),
             None => Ok(()),
         }
+    }
+
+    /// Writes otherwise from now on.
+    ///
+    /// # Errors
+    /// If the file cannot be opened; the log then goes on as before.
+    pub fn configure(&self, plan: &LoggingPlan) -> io::Result<()> {
+        let form = Form::open(plan)?;
+        if let Some(inlet) = &self.inlet {
+            inlet.level.set(plan.level);
+            tracing::callsite::rebuild_interest_cache();
+            // A full queue is being emptied: this waits for its place.
+            drop(inlet.queue.send(Entry::Form(form)));
+        }
+        Ok(())
     }
 
     /// Writes what has gathered and ends. Inlets that are still held elsewhere then lead nowhere.
@@ -155,8 +205,7 @@ impl RecordSink for Nowhere {
 
 /// The writing end.
 struct Writer {
-    json: bool,
-    file: Option<RotatingFile>,
+    form: Form,
     dropped: Arc<AtomicU64>,
     /// Dropped lines that were told of.
     told: u64,
@@ -186,10 +235,14 @@ impl Writer {
     /// Puts a line into the buffer; tells whether it is the sign to end.
     fn take(&mut self, entry: Entry) -> bool {
         match entry {
-            Entry::Record(record) if self.json => line::json(&record, &mut self.buffer),
+            Entry::Record(record) if self.form.json => line::json(&record, &mut self.buffer),
             Entry::Record(record) => line::pretty(&record, &mut self.buffer),
             Entry::Event(event) if event.is_last() => return true,
-            Entry::Event(event) => event.write(self.json, &mut self.buffer),
+            Entry::Event(event) => event.write(self.form.json, &mut self.buffer),
+            Entry::Form(form) => {
+                self.write();
+                self.form = form;
+            }
         }
         false
     }
@@ -198,7 +251,7 @@ impl Writer {
         let dropped = self.dropped.load(Ordering::Relaxed);
         if dropped > self.told {
             let event = Event::dropped(clock::unix(), dropped.saturating_sub(self.told));
-            event.write(self.json, &mut self.buffer);
+            event.write(self.form.json, &mut self.buffer);
             self.told = dropped;
         }
     }
@@ -207,11 +260,11 @@ impl Writer {
         if self.buffer.is_empty() {
             return;
         }
-        if let Some(file) = &mut self.file
+        if let Some(file) = &mut self.form.file
             && let Err(error) = file.write(&self.buffer)
         {
             report(&format!("log file: {error}; going on without it"));
-            self.file = None;
+            self.form.file = None;
         }
         // Nobody is left to tell that standard error is closed.
         drop(io::stderr().lock().write_all(&self.buffer));

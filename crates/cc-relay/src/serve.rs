@@ -1,16 +1,18 @@
-//! Starts a relay from a plan, in this process.
+//! Starts a relay from a plan, in this process, and gives it other plans while it runs.
 //!
 //! In: a checked plan and a sink for records. Out: a running [`Server`]. `serve` and `demo` both
-//! start theirs here.
+//! start theirs here. A plan that cannot be put in force must leave the one before untouched.
 
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use relay_config::Plan;
-use relay_proxy::{RecordSink, Server, ServerOptions, server_config};
+use relay_core::board::Board;
+use relay_proxy::{Background, RecordSink, Server, ServerOptions, server_config};
 
-use crate::assemble::{Assembled, assemble};
+use crate::assemble::{Assembled, Memory, assemble};
 use crate::exit::Exit;
 use crate::failure::Failure;
 
@@ -20,14 +22,87 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Pending connections that the kernel keeps while all are busy.
 const BACKLOG: i32 = 1024;
 
-/// Starts a relay.
-///
-/// # Errors
-/// A [`Failure`] that says what to do: the port is taken, a certificate cannot be read, or the
-/// address is open to others while nobody has to authenticate.
-pub fn start(plan: &Plan, sink: Arc<dyn RecordSink>) -> Result<Server, Failure> {
-    refuse_open_door(plan)?;
-    let listener = listen(plan.server.listen)?;
+/// A relay whose plan can be replaced by another while it runs.
+#[expect(missing_debug_implementations, reason = "its memory holds secrets")]
+pub struct Live {
+    server: Server,
+    memory: Memory,
+    plan: Plan,
+}
+
+impl Live {
+    /// Starts a relay.
+    ///
+    /// # Errors
+    /// A [`Failure`] that says what to do: the port is taken, a certificate cannot be read, or the
+    /// address is open to others while nobody has to authenticate.
+    pub fn start(plan: Plan, sink: Arc<dyn RecordSink>) -> Result<Self, Failure> {
+        refuse_open_door(&plan)?;
+        let listener = listen(plan.server.listen)?;
+        let affinity = &plan.routing.affinity;
+        let board = Board::new(affinity.max_sessions, plan.routing.max_waiting);
+        let board = Arc::new(board.map_err(|error| unusable(&error.into()))?);
+        let (background, works) = Background::new();
+        let mut memory = Memory::new(Arc::clone(&board), background);
+        let settings = prepare(&plan, &memory)?.commit(&mut memory);
+        let options = ServerOptions {
+            listener,
+            workers: plan.server.workers.map_or_else(cores, NonZeroUsize::get),
+            board,
+            version: VERSION,
+        };
+        let server = Server::start(options, settings, works, sink).map_err(|error| {
+            Failure::new(Exit::Failed, "start", format!("cannot start: {error}"))
+        })?;
+        Ok(Self {
+            server,
+            memory,
+            plan,
+        })
+    }
+
+    /// Puts another plan in force, whole or not at all. Requests under way end as they began;
+    /// windows, breakers, bindings and open connections go on. Returns what of it takes a restart.
+    ///
+    /// # Errors
+    /// As [`Live::start`]; the plan before then stays in force.
+    pub fn apply(&mut self, plan: Plan) -> Result<Vec<&'static str>, Failure> {
+        refuse_open_door(&plan)?;
+        let assembled = prepare(&plan, &self.memory)?;
+        if plan.server.listen != self.plan.server.listen {
+            let listener = listen(plan.server.listen)?;
+            self.server.listen(listener).map_err(|error| {
+                let message = format!("cannot listen on {}: {error}", plan.server.listen);
+                Failure::new(Exit::Failed, "listen", message)
+            })?;
+        }
+        self.server.set(assembled.commit(&mut self.memory));
+        let mut pending = Vec::new();
+        if plan.server.workers != self.plan.server.workers {
+            pending.push("server.workers");
+        }
+        self.plan = plan;
+        Ok(pending)
+    }
+
+    /// Returns what runs.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Returns the plan in force.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// As [`Server::stop`].
+    pub fn stop(self, drain: Duration) -> usize {
+        self.server.stop(drain)
+    }
+}
+
+/// Assembles what a plan asks for, and changes nothing.
+fn prepare(plan: &Plan, memory: &Memory) -> Result<Assembled, Failure> {
     let tls = match &plan.server.tls {
         None => None,
         Some(tls) => {
@@ -38,29 +113,11 @@ pub fn start(plan: &Plan, sink: Arc<dyn RecordSink>) -> Result<Server, Failure> 
             })?)
         }
     };
-    let Assembled {
-        board,
-        probing,
-        snapshot,
-        connectors,
-        background,
-        exhibit,
-    } = assemble(plan)
-        .map_err(|error| Failure::new(Exit::ConfigInvalid, "assemble", format!("{error:#}")))?;
-    let options = ServerOptions {
-        listener,
-        tls,
-        enable_http2: plan.server.enable_http2,
-        workers: plan.server.workers.map_or_else(cores, NonZeroUsize::get),
-        max_connections: plan.server.max_connections,
-        board,
-        probing,
-        background,
-        exhibit,
-        version: VERSION,
-    };
-    Server::start(options, snapshot, &connectors, sink)
-        .map_err(|error| Failure::new(Exit::Failed, "start", format!("cannot start: {error}")))
+    assemble(plan, tls, memory).map_err(|error| unusable(&error))
+}
+
+fn unusable(error: &anyhow::Error) -> Failure {
+    Failure::new(Exit::ConfigInvalid, "assemble", format!("{error:#}"))
 }
 
 fn cores() -> usize {

@@ -1,8 +1,11 @@
-//! `${VAR}` in a text value.
+//! `${VAR}` and `${file:PATH}` in a text value.
 //!
 //! In: a text and an environment. Out: the text with each reference replaced, or every reference
 //! that could not be. `${VAR}` must be set, `${VAR:-default}` takes the default if the variable is
-//! unset or empty, `$${` stands for `${`. It must never expand what it put in, nor say a value.
+//! unset or empty; `${file:PATH}` is what a file holds, without the line end after it, as secret
+//! stores mount it; `$${` stands for `${`. It must never expand what it put in, nor say a value.
+
+use std::path::{Path, PathBuf};
 
 use crate::load::Env;
 
@@ -15,6 +18,8 @@ pub(crate) struct Expanded {
     pub(crate) referenced: bool,
     /// Whether a reference with a default gave nothing: `${VAR:-}` means "leave it out".
     pub(crate) defaulted: bool,
+    /// The files that were read.
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// Why a reference could not be replaced.
@@ -22,6 +27,8 @@ pub(crate) struct Expanded {
 pub(crate) enum Problem {
     /// The variable is not set. Holds the reference as written and its name.
     Missing { reference: String, name: String },
+    /// The file cannot be read. Holds the reference as written, and why not.
+    Unreadable { reference: String, why: String },
     /// The reference is not one. Holds the start of it, at most as far as the brace.
     Malformed { reference: String },
 }
@@ -46,7 +53,14 @@ pub(crate) fn expand(text: &str, env: &dyn Env) -> Result<Expanded, Vec<Problem>
             });
             return Err(problems);
         };
-        match resolve(inside, env) {
+        let resolved = match inside.strip_prefix("file:") {
+            Some(path) => read(path, env).map(|(path, text)| {
+                out.files.push(path);
+                text
+            }),
+            None => resolve(inside, env),
+        };
+        match resolved {
             Ok(value) => {
                 out.defaulted |= value.is_empty() && inside.contains(":-");
                 out.text.push_str(&value);
@@ -60,6 +74,24 @@ pub(crate) fn expand(text: &str, env: &dyn Env) -> Result<Expanded, Vec<Problem>
         Ok(out)
     } else {
         Err(problems)
+    }
+}
+
+fn read(path: &str, env: &dyn Env) -> Result<(PathBuf, String), Problem> {
+    let unreadable = |why: String| Problem::Unreadable {
+        reference: format!("${{file:{path}}}"),
+        why,
+    };
+    let place = match (path.strip_prefix("~/"), env.var("HOME")) {
+        (Some(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => PathBuf::from(path),
+    };
+    if !place.is_absolute() {
+        return Err(unreadable("its path does not begin with / or ~/".to_owned()));
+    }
+    match env.file(&place) {
+        Ok(text) => Ok((place, text.trim_end_matches(['\r', '\n']).to_owned())),
+        Err(error) => Err(unreadable(error.to_string())),
     }
 }
 
@@ -144,9 +176,31 @@ mod tests {
         let problems = expand("${X1} ${A} ${X2}", &env()).unwrap_err();
         let name = |problem: &Problem| match problem {
             Problem::Missing { name, .. } => name.clone(),
-            Problem::Malformed { .. } => String::new(),
+            Problem::Malformed { .. } | Problem::Unreadable { .. } => String::new(),
         };
         assert_eq!(problems.iter().map(name).collect::<Vec<_>>(), ["X1", "X2"]);
+    }
+
+    #[test]
+    fn a_file_is_read_without_its_line_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        std::fs::write(&file, "sk-from-a-file\r\n").unwrap();
+        let text = format!("<${{file:{}}}>", file.display());
+        let expanded = expand(&text, &env()).unwrap();
+        assert_eq!(expanded.text, "<sk-from-a-file>");
+        assert!(expanded.referenced);
+        assert_eq!(expanded.files, [file]);
+        let home: HashMap<String, String> =
+            [("HOME".to_owned(), folder.path().display().to_string())].into();
+        assert_eq!(expand("${file:~/key}", &home).unwrap().text, "sk-from-a-file");
+        for missing in ["${file:/nonexistent/key}", "${file:key}", "${file:}"] {
+            let problems = expand(missing, &env()).unwrap_err();
+            assert!(
+                matches!(&problems[..], [Problem::Unreadable { reference, .. }] if reference == missing),
+                "{problems:?}"
+            );
+        }
     }
 
     #[test]
@@ -159,6 +213,7 @@ mod tests {
             "${A B}",
             "${:-x}",
             "${sk-secret}",
+            "${files:/a}",
         ] {
             let problems = expand(input, &env()).unwrap_err();
             assert!(

@@ -6,6 +6,7 @@
 //! It must never stop at the first fault, ignore a key, or show a credential.
 
 mod check;
+mod diff;
 mod expand;
 mod fault;
 mod load;
@@ -19,6 +20,7 @@ mod source;
 mod tree;
 mod walk;
 
+pub use diff::{Change, Settings, compare, diff, settings};
 pub use fault::{Fault, Faults, SnippetLine};
 pub use load::{Env, Format, ProcessEnv, default_path, load, parse};
 pub use plan::{

@@ -24,10 +24,28 @@ use crate::walk::Walk;
 /// The largest file that is read.
 const MAX_FILE_BYTES: usize = 1 << 20;
 
+/// The largest file that `${file:...}` may name.
+const MAX_SECRET_BYTES: u64 = 64 << 10;
+
 /// Where `${VAR}` is looked up.
 pub trait Env {
     /// Returns the value of a variable, or `None` if it is not set.
     fn var(&self, name: &str) -> Option<String>;
+
+    /// Returns what a file holds that `${file:...}` names.
+    ///
+    /// # Errors
+    /// If it cannot be read, is longer than 64 KiB, or is no text.
+    fn file(&self, path: &Path) -> std::io::Result<String> {
+        use std::io::Read as _;
+        let file = std::fs::File::open(path)?;
+        let mut text = String::new();
+        let read = file.take(MAX_SECRET_BYTES.saturating_add(1)).read_to_string(&mut text)?;
+        if u64::try_from(read).is_ok_and(|read| read > MAX_SECRET_BYTES) {
+            return Err(std::io::Error::other("it is longer than 64 KiB"));
+        }
+        Ok(text)
+    }
 }
 
 /// The environment of this process.
@@ -134,6 +152,7 @@ pub fn parse(name: &str, text: &str, format: Format, env: &dyn Env) -> Result<Pl
     };
     let mut plan = check::check(raw, &mut walk);
     plan.digest = digest(text);
+    plan.secret_files = std::mem::take(&mut walk.files);
     Faults::new(walk.faults).map_or(Ok(plan), Err)
 }
 

@@ -8,6 +8,7 @@ mod default;
 mod provider;
 mod routing;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -44,6 +45,21 @@ pub struct Plan {
     pub source: Option<PathBuf>,
     /// The first six hex digits of the SHA-256 of the text: the name of this configuration.
     pub digest: String,
+    /// The files that `${file:...}` named.
+    pub secret_files: Vec<PathBuf>,
+}
+
+impl Plan {
+    /// Returns every file that this plan was made of, or that its relay reads when it starts.
+    pub fn files(&self) -> BTreeSet<PathBuf> {
+        let mut files: BTreeSet<PathBuf> = self.secret_files.iter().cloned().collect();
+        files.extend(self.source.clone());
+        if let Some(tls) = &self.server.tls {
+            files.extend([tls.cert_file.clone(), tls.key_file.clone()]);
+        }
+        files.extend(self.providers.iter().filter_map(|it| it.ca_file.clone()));
+        files
+    }
 }
 
 /// The listener and its bounds.
@@ -244,6 +260,15 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
+    /// From the most important to the least.
+    pub const ALL: [Self; 5] = [
+        Self::Error,
+        Self::Warn,
+        Self::Info,
+        Self::Debug,
+        Self::Trace,
+    ];
+
     /// Returns the name used in the file and by `tracing`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -10,6 +10,7 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
+use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
@@ -44,6 +45,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) places: BTreeMap<String, Place>,
     /// Where each key of a table stands, by the path of its value.
     pub(crate) keys: BTreeMap<String, Range<usize>>,
+    /// The files that values came from.
+    pub(crate) files: Vec<PathBuf>,
 }
 
 impl<'a> Walk<'a> {
@@ -56,6 +59,7 @@ impl<'a> Walk<'a> {
             faults: Vec::new(),
             places: BTreeMap::new(),
             keys: BTreeMap::new(),
+            files: Vec::new(),
         }
     }
 
@@ -241,7 +245,8 @@ impl<'a> Walk<'a> {
 
     fn expand(&mut self, text: &str, node: &Node, path: &str) -> Option<Expanded> {
         match expand::expand(text, self.env) {
-            Ok(expanded) => {
+            Ok(mut expanded) => {
+                self.files.append(&mut expanded.files);
                 if let Some(place) = self.places.get_mut(path) {
                     place.referenced = expanded.referenced;
                     place.defaulted = expanded.defaulted && expanded.text.is_empty();

@@ -146,6 +146,12 @@ impl Affinity {
         }
     }
 
+    /// Makes room for more or fewer.
+    pub fn resize(&self, max_sessions: usize) {
+        self.bindings.resize(max_sessions);
+        self.placements.resize(max_sessions.min(MAX_PLACEMENTS));
+    }
+
     /// Notes where a session without a binding is about to be sent, and returns where it was sent
     /// before, if that was elsewhere: of requests that come at once the first decides. `again` says
     /// that it was sent there and failed.

@@ -39,4 +39,11 @@ impl Board {
             budget: RetryBudget::default(),
         })
     }
+
+    /// Takes other bounds; what is known stays.
+    pub fn resize(&self, max_sessions: usize, max_waiting: usize) {
+        self.affinity.resize(max_sessions);
+        self.estimator.resize(max_sessions);
+        self.waiting.resize(max_waiting);
+    }
 }

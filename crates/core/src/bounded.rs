@@ -9,6 +9,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -24,7 +25,8 @@ const SWEEP: usize = 4;
 /// A sharded map with a bound.
 pub(crate) struct Bounded<V> {
     shards: Box<[Mutex<Shard<V>>]>,
-    max_per_shard: usize,
+    /// Another bound takes hold as values come in.
+    max_per_shard: AtomicUsize,
 }
 
 struct Shard<V> {
@@ -36,6 +38,11 @@ struct Shard<V> {
 struct Slot<V> {
     value: V,
     stamp: u64,
+}
+
+/// Returns how many of `max` values one of so many shards may hold.
+fn share(max: usize, shards: usize) -> usize {
+    max.checked_div(shards).unwrap_or(max).max(1)
 }
 
 impl<V> Bounded<V> {
@@ -52,8 +59,14 @@ impl<V> Bounded<V> {
         });
         Self {
             shards: shards.into(),
-            max_per_shard: max.checked_div(count).unwrap_or(max).max(1),
+            max_per_shard: AtomicUsize::new(share(max, count)),
         }
+    }
+
+    /// Takes another bound. What is too much goes when something comes in.
+    pub(crate) fn resize(&self, max: usize) {
+        let share = share(max, self.shards.len());
+        self.max_per_shard.store(share, Ordering::Relaxed);
     }
 
     fn shard(&self, key: u64) -> Option<&Mutex<Shard<V>>> {
@@ -81,7 +94,8 @@ impl<V> Bounded<V> {
         let mut shard = self.shard(key)?.lock();
         if !shard.slots.contains_key(&key) {
             shard.sweep(expired);
-            while shard.slots.len() >= self.max_per_shard && shard.forget_oldest() {}
+            let max = self.max_per_shard.load(Ordering::Relaxed);
+            while shard.slots.len() >= max && shard.forget_oldest() {}
             let stamp = shard.stamp;
             let value = make();
             shard.slots.insert(key, Slot { value, stamp });
@@ -190,6 +204,22 @@ mod tests {
         map.with_or(10, |value| *value < 3, || 10, |_| ());
         assert_eq!(map.len(), 8);
         assert!(map.with(3, |_| ()).is_some());
+    }
+
+    #[test]
+    fn a_smaller_bound_takes_hold_with_the_next_value() {
+        let map = Bounded::new(5);
+        for key in 0..5 {
+            put(&map, key);
+        }
+        map.resize(2);
+        assert_eq!(map.len(), 5);
+        put(&map, 9);
+        assert_eq!(map.len(), 2);
+        assert!(map.with(9, |_| ()).is_some() && map.with(4, |_| ()).is_some());
+        map.resize(4);
+        put(&map, 10);
+        assert_eq!(map.len(), 3);
     }
 
     proptest! {

@@ -59,6 +59,11 @@ impl Estimator {
         }
     }
 
+    /// Remembers more sessions, or fewer.
+    pub fn resize(&self, max_sessions: usize) {
+        self.sessions.resize(max_sessions);
+    }
+
     /// Returns the input tokens that a body will count: fresh, read and written together.
     pub fn estimate(&self, session: Option<SessionKey>, model: &str, body_bytes: u64) -> u64 {
         let name = plain_name(model);

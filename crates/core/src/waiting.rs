@@ -17,6 +17,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ pub struct WaitingRoom {
 }
 
 struct Inner {
-    capacity: usize,
+    capacity: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -96,10 +97,15 @@ impl WaitingRoom {
         };
         Self {
             inner: Arc::new(Inner {
-                capacity,
+                capacity: AtomicUsize::new(capacity),
                 state: Mutex::new(state),
             }),
         }
+    }
+
+    /// Makes room for more or fewer; nobody who waits already is sent away.
+    pub fn resize(&self, capacity: usize) {
+        self.inner.capacity.store(capacity, Ordering::Relaxed);
     }
 
     /// Takes a place. The first turn comes at once, or after the one that is under way: capacity may
@@ -108,7 +114,7 @@ impl WaitingRoom {
     /// # Errors
     /// [`Full`].
     pub fn join(&self, session: SessionKey, warm: bool, now: Moment) -> Result<Place, Full> {
-        let capacity = self.inner.capacity;
+        let capacity = self.inner.capacity.load(Ordering::Relaxed);
         let mut state = self.inner.state.lock();
         if state.waiters.len() >= capacity {
             return Err(Full { capacity });

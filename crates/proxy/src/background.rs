@@ -1,39 +1,55 @@
 //! Work that no request waits for, on a thread of its own.
 //!
-//! In: futures that go on for ever. Out: nothing; they are dropped when the relay stops.
+//! In: futures, at any time. Out: nothing; they are dropped when the relay stops. Whoever adds one
+//! that is to end earlier gives it the means for that.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Work that goes on until the relay stops.
-#[derive(Default)]
-pub struct Background(Vec<Pin<Box<dyn Future<Output = ()> + Send>>>);
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Where work is added. Cheap to clone.
+#[derive(Clone)]
+pub struct Background(mpsc::UnboundedSender<Work>);
+
+/// The work that was added; the server does it.
+pub struct Works(mpsc::UnboundedReceiver<Work>);
 
 impl fmt::Debug for Background {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Background").field(&self.0.len()).finish()
+        f.write_str("Background")
+    }
+}
+
+impl fmt::Debug for Works {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Works")
     }
 }
 
 impl Background {
-    /// Adds some work.
-    pub fn add(&mut self, work: impl Future<Output = ()> + Send + 'static) {
-        self.0.push(Box::pin(work));
+    /// Returns where work is added, and what is to be done.
+    pub fn new() -> (Self, Works) {
+        let (inlet, outlet) = mpsc::unbounded_channel();
+        (Self(inlet), Works(outlet))
     }
 
-    /// Tells whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Adds some work. After the relay has stopped, nobody does it any more.
+    pub fn add(&self, work: impl Future<Output = ()> + Send + 'static) {
+        drop(self.0.send(Box::pin(work)));
     }
+}
 
+impl Works {
     /// Works until it is told to stop.
-    pub(crate) async fn run(self, stop: CancellationToken) {
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
         let tasks = TaskTracker::new();
-        for work in self.0 {
+        while let Some(Some(work)) = stop.run_until_cancelled(self.0.recv()).await {
             let stop = stop.clone();
             tasks.spawn(async move { stop.run_until_cancelled(work).await });
         }

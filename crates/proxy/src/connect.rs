@@ -51,7 +51,7 @@ pub enum ProxyChoice {
 }
 
 /// How to reach an upstream.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectorOptions {
     /// Whether to speak TLS.
     pub tls: bool,

@@ -22,6 +22,7 @@ use crate::clock::{self, Clock};
 use crate::exhibit::{ExhibitOptions, shown_body, shown_headers};
 use crate::hold::Answer;
 use crate::observe::{Observer, Seen};
+use crate::settings::Reloads;
 
 /// Takes the records of ended requests. It is called on the request's path: it must not wait.
 pub trait RecordSink: Send + Sync {
@@ -50,12 +51,13 @@ pub(crate) struct Shared {
     pub(crate) board: Arc<Board>,
     pub(crate) counters: Counters,
     pub(crate) sink: Arc<dyn RecordSink>,
-    pub(crate) exhibit: ExhibitOptions,
+    pub(crate) reloads: Reloads,
 }
 
 /// One request under way.
 pub(crate) struct Exchange {
     shared: Arc<Shared>,
+    exhibit: ExhibitOptions,
     /// Present until the end.
     record: Option<Box<RequestRecord>>,
     began: Instant,
@@ -74,10 +76,15 @@ impl std::fmt::Debug for Exchange {
 
 impl Exchange {
     /// Begins with the head of a request.
-    pub(crate) fn begin(shared: &Arc<Shared>, head: &request::Parts, request_id: Box<str>) -> Self {
+    pub(crate) fn begin(
+        shared: &Arc<Shared>,
+        options: ExhibitOptions,
+        head: &request::Parts,
+        request_id: Box<str>,
+    ) -> Self {
         shared.counters.live.fetch_add(1, Ordering::Relaxed);
         let began = clock::now();
-        let exhibit = shared.exhibit.headers.then(|| {
+        let exhibit = options.headers.then(|| {
             let request_headers = shown_headers(&head.headers);
             Box::new(Exhibit {
                 request_headers,
@@ -122,6 +129,7 @@ impl Exchange {
         });
         Self {
             shared: Arc::clone(shared),
+            exhibit: options,
             record: Some(record),
             began,
             sent_at: began,
@@ -146,7 +154,7 @@ impl Exchange {
 
     /// Notes what is known once the body was read.
     pub(crate) fn read(&mut self, inbound: &Inbound, read_at: Instant) {
-        let body_bytes = self.shared.exhibit.body_bytes;
+        let body_bytes = self.exhibit.body_bytes;
         self.sent_at = read_at;
         self.note(|record| {
             record.endpoint = inbound.endpoint.name();
@@ -174,11 +182,10 @@ impl Exchange {
     pub(crate) fn answered(&mut self, answer: &Answer, receipt: Option<(Receipt, Moment)>) {
         let time_to_head = self.sent_at.elapsed();
         let connection = self
-            .shared
             .exhibit
             .connection
             .then(|| answer.connection.clone());
-        let shows_headers = self.shared.exhibit.headers;
+        let shows_headers = self.exhibit.headers;
         let headers = &answer.head.headers;
         let status = answer.head.status.as_u16();
         self.note(|record| {
@@ -216,7 +223,7 @@ impl Exchange {
             let now = self.shared.clock.now();
             receipt.first_event(now.since(*since), now);
         }
-        let body_bytes = self.shared.exhibit.body_bytes;
+        let body_bytes = self.exhibit.body_bytes;
         self.note(|record| {
             let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             record.response_bytes = record.response_bytes.saturating_add(length);

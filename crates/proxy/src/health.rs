@@ -17,6 +17,12 @@ struct Health<'a> {
     version: &'a str,
     uptime_s: u64,
     config: &'a str,
+    /// Times that another configuration was put in force, and that one was refused.
+    reloads: u64,
+    reloads_refused: u64,
+    /// Why the last one was refused; absent if it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config_refused: Option<&'a str>,
     /// Requests under way.
     live: usize,
     connections: usize,
@@ -110,11 +116,14 @@ impl<'a> Upstream<'a> {
 
 /// Returns the state as JSON.
 pub(crate) fn health(worker: &Worker) -> String {
-    let snapshot = worker.snapshot();
+    let view = worker.view();
+    let snapshot = view.snapshot();
     let shared = &worker.shared;
     let now = shared.clock.now();
     let counters = &shared.counters;
-    let targets = snapshot.targets.iter().zip(&worker.pools);
+    let (reloads, reloads_refused) = shared.reloads.counts();
+    let last = shared.reloads.last();
+    let targets = snapshot.targets.iter().zip(&view.pools);
     let health = Health {
         status: if worker.is_draining() {
             "draining"
@@ -124,6 +133,9 @@ pub(crate) fn health(worker: &Worker) -> String {
         version: worker.version,
         uptime_s: worker.started.elapsed().as_secs(),
         config: &snapshot.digest,
+        reloads,
+        reloads_refused,
+        config_refused: last.refused.as_deref(),
         live: counters.live.load(Ordering::Relaxed),
         connections: counters.connections.load(Ordering::Relaxed),
         requests: counters.requests.load(Ordering::Relaxed),

@@ -28,8 +28,16 @@ pub(crate) fn answer(worker: &Worker, local: Local) -> Response<ResponseBody> {
             "text/plain",
             "draining\n".to_owned(),
         ),
-        Local::Ready => text(StatusCode::OK, "text/plain", "ready\n".to_owned()),
+        Local::Ready => text(StatusCode::OK, "text/plain", ready(worker)),
         Local::Health => text(StatusCode::OK, "application/json", health(worker)),
+    }
+}
+
+/// Ready with what is in force, even where something else was wanted.
+fn ready(worker: &Worker) -> String {
+    match worker.shared.reloads.last().refused {
+        None => "ready\n".to_owned(),
+        Some(why) => format!("ready, with the configuration before the last: {why}\n"),
     }
 }
 

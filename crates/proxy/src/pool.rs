@@ -70,6 +70,11 @@ impl Pool {
         })
     }
 
+    /// Tells whether this connector opens its connections.
+    pub(crate) fn is_of(&self, connector: &Arc<Connector>) -> bool {
+        Arc::ptr_eq(&self.connector, connector)
+    }
+
     /// Returns what opens the connections.
     pub(crate) fn connector(&self) -> &Connector {
         &self.connector

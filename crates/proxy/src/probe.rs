@@ -14,6 +14,7 @@ use relay_core::credential::{OwnCredential, UpstreamCredential};
 use relay_core::provider::Changes;
 use relay_core::request::{Endpoint, Facts, Inbound};
 use relay_core::snapshot::Target;
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
@@ -34,13 +35,19 @@ pub struct Probing {
 const JITTER: f64 = 0.1;
 
 /// Asks again and again. Ends only when it is dropped.
-pub(crate) async fn probe(worker: Arc<Worker>, probing: Probing) {
+pub(crate) async fn probe(worker: Arc<Worker>, mut changed: watch::Receiver<()>) {
     loop {
+        let Some(probing) = worker.view().settings.probing else {
+            if changed.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+            continue;
+        };
         let spread = 1.0 - JITTER + 2.0 * JITTER * fraction(worker.shared.clock.seed());
         let wait = Duration::try_from_secs_f64(probing.interval.as_secs_f64() * spread);
         sleep(wait.unwrap_or(probing.interval)).await;
-        let snapshot = worker.snapshot();
-        for (target, pool) in snapshot.targets.iter().zip(&worker.pools) {
+        let view = worker.view();
+        for (target, pool) in view.snapshot().targets.iter().zip(&view.pools) {
             ask(&worker, target, pool, probing.timeout).await;
         }
     }

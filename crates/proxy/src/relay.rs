@@ -29,6 +29,7 @@ use crate::finish::Exchange;
 use crate::local::{self, RELAY_REQUEST_ID};
 use crate::route::{Route, route};
 use crate::say::issued;
+use crate::settings::View;
 use crate::travel::{Arrival, Estimate, Travel, errand};
 use crate::worker::Worker;
 
@@ -44,18 +45,20 @@ pub(crate) async fn relay(
     if let Ok(Route::Local(local)) = route {
         return local::for_method(local::answer(worker, local), is_head);
     }
-    let mut exchange = worker.begin(&head);
+    let view = worker.view();
+    let snapshot = view.snapshot();
+    let mut exchange = worker.begin(&head, view.settings.exhibit);
     let id = HeaderValue::from_str(exchange.request_id());
     let waits_to_send = head.headers.contains_key(header::EXPECT);
-    let snapshot = worker.snapshot();
     let pass = Pass {
         worker,
-        snapshot: &snapshot,
+        view: &view,
+        snapshot,
     };
     let mut body = Some(body);
     let mut response = match pass.attempt(route, head, &mut body, &mut exchange).await {
         Ok((Way::Estimated(tokens), _)) => {
-            let told = debug::told(&snapshot, &exchange);
+            let told = debug::told(snapshot, &exchange);
             let mut response = local::estimate(tokens, exchange.request_id());
             response.headers_mut().extend(told);
             exchange.answered_here(response.status());
@@ -64,7 +67,7 @@ pub(crate) async fn relay(
         Ok((Way::Arrived(arrival), endpoint)) => {
             let Arrival { answer, receipt } = *arrival;
             exchange.answered(&answer, receipt);
-            let told = debug::told(&snapshot, &exchange);
+            let told = debug::told(snapshot, &exchange);
             let gap = snapshot.timeouts.gap;
             let mut response = emit(*answer, exchange, endpoint, gap, reset);
             response.headers_mut().extend(told);
@@ -78,7 +81,7 @@ pub(crate) async fn relay(
             let mut response = local::for_method(response, is_head);
             response
                 .headers_mut()
-                .extend(debug::told(&snapshot, &exchange));
+                .extend(debug::told(snapshot, &exchange));
             exchange.refuse(&error);
             response
         }
@@ -102,6 +105,7 @@ enum Way {
 /// One request on its way through the stages.
 struct Pass<'a> {
     worker: &'a Worker,
+    view: &'a View,
     snapshot: &'a Arc<Snapshot>,
 }
 
@@ -146,7 +150,7 @@ impl Pass<'_> {
         )?;
         let buffered = inbound.body.clone();
         exchange.sending();
-        let travel = Travel::begin(self.worker, self.snapshot, exchange, (errand, inbound))?;
+        let travel = Travel::begin(self.worker, self.view, exchange, (errand, inbound))?;
         let way = match travel {
             Ok(travel) => Way::Arrived(Box::new(travel.arrive().await?)),
             Err(Estimate(tokens)) => Way::Estimated(tokens),
@@ -196,7 +200,7 @@ impl Pass<'_> {
             ),
         };
         exchange.sending();
-        let pool = self.worker.pool(place)?;
+        let pool = self.view.pool(place)?;
         let result = dispatch(pool, encoded, out, uploaded.clone(), bounds).await;
         if let Some(bytes) = uploaded {
             exchange.note(|record| record.request_bytes = bytes.load(Ordering::Relaxed));

@@ -41,21 +41,16 @@ const UNREAD_LIMIT: Duration = Duration::from_mins(10);
 /// Requests under way on one HTTP/2 connection.
 const STREAMS: u32 = 250;
 
-/// How connections are served.
-#[derive(Debug, Clone)]
-pub(crate) struct ConnectionOptions {
-    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
-    pub(crate) enable_http2: bool,
-    pub(crate) stop: CancellationToken,
-}
-
-/// Serves a connection to its end.
+/// Serves a connection to its end, with the certificate that is in force at its beginning.
 pub(crate) async fn serve_connection(
     worker: Arc<Worker>,
     stream: std::net::TcpStream,
-    options: ConnectionOptions,
+    stop: CancellationToken,
     tasks: TaskTracker,
 ) {
+    let view = worker.view();
+    let (tls, enable_http2) = (view.settings.tls.clone(), view.settings.enable_http2);
+    drop(view);
     let reset = Arc::new(Reset::default());
     let stream = match prepare(stream) {
         Ok(stream) => stream,
@@ -65,18 +60,18 @@ pub(crate) async fn serve_connection(
         worker,
         reset: Arc::clone(&reset),
     };
-    let Some(config) = options.tls.clone() else {
-        let (stream, speaks_http2) = if options.enable_http2 {
+    let Some(config) = tls else {
+        let (stream, speaks_http2) = if enable_http2 {
             tokio::select! {
                 begun = begins_http2(stream) => begun,
                 // A connection that has not said a word has nothing to finish.
-                () = options.stop.cancelled() => return,
+                () = stop.cancelled() => return,
             }
         } else {
             (stream, false)
         };
         let stream = ClientStream { stream, reset };
-        return serve_http(client, stream, speaks_http2, options, tasks).await;
+        return serve_http(client, stream, speaks_http2, stop, tasks).await;
     };
     let stream = ClientStream { stream, reset };
     // Boxed: a connection without TLS need not have room for one with it.
@@ -84,7 +79,7 @@ pub(crate) async fn serve_connection(
     match Box::pin(timeout(HANDSHAKE_LIMIT, accept)).await {
         Ok(Ok(stream)) => {
             let speaks_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            Box::pin(serve_http(client, stream, speaks_http2, options, tasks)).await;
+            Box::pin(serve_http(client, stream, speaks_http2, stop, tasks)).await;
         }
         Ok(Err(error)) => debug!(%error, "TLS handshake with a client failed"),
         Err(_) => debug!("TLS handshake with a client took too long"),
@@ -151,7 +146,7 @@ async fn serve_http<S>(
     client: Client,
     stream: S,
     speaks_http2: bool,
-    options: ConnectionOptions,
+    stop: CancellationToken,
     tasks: TaskTracker,
 ) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -170,14 +165,14 @@ async fn serve_http<S>(
             .keep_alive_interval(Duration::from_mins(1))
             .keep_alive_timeout(Duration::from_secs(20));
         let connection = builder.serve_connection(io, client);
-        Box::pin(until_stopped(connection, options.stop)).await
+        Box::pin(until_stopped(connection, stop)).await
     } else {
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(IDLE_LIMIT);
         let connection = builder.serve_connection(io, client);
-        until_stopped(connection, options.stop).await
+        until_stopped(connection, stop).await
     };
     if let Err(error) = ended {
         debug!(%error, "client connection ended");

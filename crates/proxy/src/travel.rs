@@ -22,6 +22,7 @@ use crate::dispatch::{Bounds, Fault};
 use crate::finish::Exchange;
 use crate::hold::{Answer, Setback};
 use crate::say::{Listener, say};
+use crate::settings::View;
 use crate::wait;
 use crate::worker::Worker;
 
@@ -35,6 +36,7 @@ pub(crate) struct Arrival {
 /// One request on its way.
 pub(crate) struct Travel<'a> {
     pub(crate) worker: &'a Worker,
+    view: &'a View,
     pub(crate) snapshot: &'a Arc<Snapshot>,
     pub(crate) exchange: &'a mut Exchange,
     pub(crate) journey: Journey,
@@ -59,11 +61,12 @@ impl<'a> Travel<'a> {
     /// Plans the way. Tokens that nobody has to be asked for are estimated instead.
     pub(crate) fn begin(
         worker: &'a Worker,
-        snapshot: &'a Arc<Snapshot>,
+        view: &'a View,
         exchange: &'a mut Exchange,
         (errand, inbound): (Errand, Inbound),
     ) -> Result<Result<Self, Estimate>, RelayError> {
         let clock = &worker.shared.clock;
+        let snapshot = view.snapshot();
         let board = Arc::clone(&worker.shared.board);
         let (now, seed) = (clock.now(), clock.seed());
         let model = errand.model.clone();
@@ -74,6 +77,7 @@ impl<'a> Travel<'a> {
         };
         Ok(Ok(Self {
             worker,
+            view,
             snapshot,
             exchange,
             journey,
@@ -186,7 +190,7 @@ impl<'a> Travel<'a> {
         bounds.alias = alias.as_ref();
         let to = Listener {
             target,
-            pool: self.worker.pool(leg.place)?,
+            pool: self.view.pool(leg.place)?,
             shared: &self.worker.shared,
             bounds,
         };

@@ -6,21 +6,26 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use http::request;
+use parking_lot::Mutex;
 use relay_core::error::RelayError;
 use relay_core::snapshot::Snapshot;
+use tokio_util::task::TaskTracker;
 
 use crate::buffer::Buffers;
 use crate::clock::{self, RequestIds};
+use crate::exhibit::ExhibitOptions;
 use crate::finish::{Exchange, Shared};
-use crate::pool::Pool;
+use crate::settings::{Settings, View};
 
 /// One worker's view. A worker is one thread with a runtime of its own, so that an event crosses no
 /// thread on its way from upstream to client.
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) settings: Arc<ArcSwap<Snapshot>>,
-    /// One for each target of the snapshot, in the same order.
-    pub(crate) pools: Vec<Arc<Pool>>,
+    pub(crate) settings: Arc<ArcSwap<Settings>>,
+    /// Never fought over: a worker is one thread.
+    pub(crate) view: Mutex<Arc<View>>,
+    /// What its connections to upstreams run as.
+    pub(crate) tasks: TaskTracker,
     pub(crate) buffers: Buffers,
     pub(crate) ids: Arc<RequestIds>,
     pub(crate) draining: Arc<AtomicBool>,
@@ -29,27 +34,26 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Returns the settings in force. A request keeps those that it began with.
-    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
-        self.settings.load_full()
-    }
-
-    /// Returns the connections to a target.
-    pub(crate) fn pool(&self, index: usize) -> Result<&Arc<Pool>, RelayError> {
-        self.pools
-            .get(index)
-            .ok_or(RelayError::Internal("a target has no connection pool"))
+    /// Returns what is in force. A request keeps what it began with. Within the worker's runtime
+    /// alone: new upstreams are connected to.
+    pub(crate) fn view(&self) -> Arc<View> {
+        let settings = self.settings.load();
+        let mut view = self.view.lock();
+        if !Arc::ptr_eq(&view.settings, &settings) {
+            *view = Arc::new(view.after(Arc::clone(&settings), &self.tasks));
+        }
+        Arc::clone(&view)
     }
 
     /// Begins an exchange, under the client's name for it or one of ours.
-    pub(crate) fn begin(&self, head: &request::Parts) -> Exchange {
+    pub(crate) fn begin(&self, head: &request::Parts, exhibit: ExhibitOptions) -> Exchange {
         let named = head
             .headers
             .get("x-request-id")
             .and_then(|value| value.to_str().ok());
         let usable = named.filter(|name| !name.is_empty() && name.len() <= 128);
         let id = usable.map_or_else(|| self.ids.next(clock::unix()), Into::into);
-        Exchange::begin(&self.shared, head, id)
+        Exchange::begin(&self.shared, exhibit, head, id)
     }
 
     /// Refuses a request beyond those that may be under way, or one that comes while stopping.

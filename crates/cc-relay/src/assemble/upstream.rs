@@ -1,7 +1,7 @@
 //! Makes one upstream from its plan. The only place that names every kind of provider.
 //!
-//! In: the plan of an upstream. Out: its target and its connector; what keeps its credential fresh
-//! goes to the background.
+//! In: the plan of an upstream, and what goes on from the plan before. Out: its target and how it
+//! is reached, and what is told to those who go on once the whole plan is known to hold.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use relay_core::credential::UpstreamCredential;
 use relay_core::keys::{KeyLimits, KeyPool, KeySpec, Selection};
 use relay_core::models::Pattern;
 use relay_core::provider::Provider;
-use relay_core::secret::Secret;
+use relay_core::secret::{Secret, SecretDigest};
 use relay_core::snapshot::{Target, TargetId};
 use relay_core::station::Station;
-use relay_identity::{EntraApp, EntraChain, Source, identity};
+use relay_identity::{EntraApp, EntraChain, Keeper, Source, identity};
 use relay_providers::bedrock::invoke::{self, Bedrock};
 use relay_providers::compatible::{Compatible, KeyHeader, row};
 use relay_providers::sign::Signer;
@@ -29,12 +29,51 @@ use relay_providers::vertex::{self, Vertex};
 use relay_proxy::{self as proxy, Background, Connector, ConnectorOptions, ProxyChoice};
 use tokio_util::sync::CancellationToken;
 
+use super::memory::{Issuer, Kept, Memory, Reached};
 use super::model_map;
 
-/// An upstream, and how it is reached.
+/// An upstream, how it is reached, and what is told to those who go on.
 pub(super) struct Upstream {
-    pub(super) target: Target,
-    pub(super) connector: Connector,
+    pub(super) target: Arc<Target>,
+    place: String,
+    reached: Reached,
+    issuer: Option<Issuer>,
+    /// Who begins to ask for credentials.
+    keeper: Option<(Keeper, CancellationToken)>,
+    keys: Vec<KeySpec>,
+    selection: Selection,
+}
+
+impl Upstream {
+    pub(super) fn connector(&self) -> Arc<Connector> {
+        Arc::clone(&self.reached.connector)
+    }
+
+    /// Returns how many keys it has.
+    pub(super) fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Puts it in force; returns its name and what is kept of it.
+    pub(super) fn commit(
+        self,
+        options: BreakerOptions,
+        background: &Background,
+    ) -> (Box<str>, Kept) {
+        let station = &self.target.station;
+        station.configure(options);
+        station.keys.update(self.keys, self.selection);
+        if let Some((keeper, stop)) = self.keeper {
+            background.add(keeper.run(stop));
+        }
+        let kept = Kept {
+            place: self.place,
+            station: Arc::clone(station),
+            connector: self.reached,
+            identity: self.issuer,
+        };
+        (self.target.id.as_str().into(), kept)
+    }
 }
 
 /// Makes an upstream.
@@ -42,14 +81,26 @@ pub(super) fn upstream(
     provider: &ProviderPlan,
     plan: &Plan,
     options: BreakerOptions,
-    background: &mut Background,
+    memory: &Memory,
 ) -> anyhow::Result<Upstream> {
     let base = base_url(provider)?;
-    let keys = keys(provider, &plan.routing, background)?;
-    let station = Station::new(keys, options);
+    let place = format!("{} {}", provider.kind.as_str(), provider.base_url);
+    let kept = memory.of(&provider.name, &place);
+    let (issuer, keeper) = issuer(provider, kept)?;
+    let selection = selection(provider, &plan.routing);
+    let keys = keys(provider, issuer.as_ref());
+    let station = match kept {
+        Some(kept) => Arc::clone(&kept.station),
+        None => Station::new(KeyPool::new(keys.clone(), selection), options),
+    };
     Ok(Upstream {
-        target: target(provider, &base, plan, station)?,
-        connector: connector(provider, &base)?,
+        target: Arc::new(target(provider, &base, plan, station)?),
+        place,
+        reached: reached(provider, &base, kept)?,
+        issuer,
+        keeper,
+        keys,
+        selection,
     })
 }
 
@@ -82,11 +133,7 @@ fn target(
     })
 }
 
-fn keys(
-    provider: &ProviderPlan,
-    routing: &RoutingPlan,
-    background: &mut Background,
-) -> anyhow::Result<Arc<KeyPool>> {
+fn keys(provider: &ProviderPlan, issuer: Option<&Issuer>) -> Vec<KeySpec> {
     let spec = |key: &KeyPlan| KeySpec {
         id: key.secret.id(),
         name: key.name.as_str().into(),
@@ -107,9 +154,13 @@ fn keys(
     };
     let mut specs: Vec<KeySpec> = provider.keys.iter().take(used).map(spec).collect();
     if specs.is_empty() {
-        specs.extend(stand_in(provider, background)?);
+        specs.extend(stand_in(provider, issuer));
     }
-    let selection = match provider.pooling.strategy {
+    specs
+}
+
+fn selection(provider: &ProviderPlan, routing: &RoutingPlan) -> Selection {
+    match provider.pooling.strategy {
         Some(SelectionPlan::Weighted) => Selection::Weighted,
         Some(SelectionPlan::RoundRobin) => Selection::RoundRobin,
         Some(SelectionPlan::Random) => Selection::Random,
@@ -118,27 +169,22 @@ fn keys(
         // most room.
         None if routing.affinity.mode == AffinityMode::Off => Selection::LeastLoaded,
         None => Selection::Placed,
-    };
-    Ok(KeyPool::new(specs, selection))
+    }
 }
 
 /// Returns what stands in a pool where the file has no keys: an identity, or nothing where no
 /// credential is asked for.
-fn stand_in(
-    provider: &ProviderPlan,
-    background: &mut Background,
-) -> anyhow::Result<Option<KeySpec>> {
+fn stand_in(provider: &ProviderPlan, issuer: Option<&Issuer>) -> Option<KeySpec> {
     let name = provider.name.as_str();
-    let (label, credential) = match source(&provider.cloud) {
-        Some(source) => {
-            let (identity, keeper) = identity(name, source)?;
-            background.add(keeper.run(CancellationToken::new()));
+    let (label, credential) = match issuer {
+        Some(issuer) => {
+            let identity = Arc::clone(&issuer.identity);
             ("identity", UpstreamCredential::Identity(identity))
         }
         None if provider.kind.answers_without_key() => ("none", UpstreamCredential::Nothing),
-        None => return Ok(None),
+        None => return None,
     };
-    Ok(Some(KeySpec {
+    Some(KeySpec {
         // Named by what it is: there is no key whose digest could name it.
         id: Secret::new(format!("{label} {name}")).id(),
         name: label.into(),
@@ -146,7 +192,34 @@ fn stand_in(
         weight: 1,
         priority: 0,
         limits: KeyLimits::default(),
-    }))
+    })
+}
+
+type Issuing = (Option<Issuer>, Option<(Keeper, CancellationToken)>);
+
+/// Returns who issues credentials, where the file has no keys: whoever did before, if the settings
+/// are the same.
+fn issuer(provider: &ProviderPlan, kept: Option<&Kept>) -> anyhow::Result<Issuing> {
+    if !provider.keys.is_empty() {
+        return Ok((None, None));
+    }
+    let Some(source) = source(&provider.cloud) else {
+        return Ok((None, None));
+    };
+    // A secret is shown as its digest there.
+    let settings = format!("{:?}", provider.cloud);
+    let before = kept.and_then(|kept| kept.identity.as_ref());
+    if let Some(before) = before.filter(|before| before.source == settings) {
+        return Ok((Some(before.clone()), None));
+    }
+    let (identity, keeper) = identity(&provider.name, source)?;
+    let stop = CancellationToken::new();
+    let issuer = Issuer {
+        source: settings,
+        identity,
+        _asking: Arc::new(stop.clone().drop_guard()),
+    };
+    Ok((Some(issuer), Some((keeper, stop))))
 }
 
 /// Returns where a cloud's credential comes from.
@@ -288,12 +361,34 @@ fn amend(compatible: &mut Compatible, provider: &ProviderPlan) -> anyhow::Result
     Ok(())
 }
 
-fn connector(provider: &ProviderPlan, base: &Uri) -> anyhow::Result<Connector> {
+/// Returns how an upstream is reached: over the connections that are open, if nothing about them
+/// is different.
+fn reached(provider: &ProviderPlan, base: &Uri, kept: Option<&Kept>) -> anyhow::Result<Reached> {
+    let options = options(provider, base)?;
+    // The file may hold others under the same name.
+    let certificates = options.ca_file.as_deref().map(std::fs::read);
+    let trusts = certificates.and_then(Result::ok);
+    let trusts = trusts.map(|pem| SecretDigest::of(&pem).id().to_string());
+    if let Some(kept) = kept
+        && *kept.connector.connector.options() == options
+        && kept.connector.trusts == trusts
+    {
+        return Ok(kept.connector.clone());
+    }
+    let connector = Connector::new(options);
+    let connector = connector.with_context(|| format!("provider {}", provider.name))?;
+    Ok(Reached {
+        connector: Arc::new(connector),
+        trusts,
+    })
+}
+
+fn options(provider: &ProviderPlan, base: &Uri) -> anyhow::Result<ConnectorOptions> {
     let authority = base
         .authority()
         .ok_or_else(|| anyhow!("base_url without a host"))?
         .clone();
-    let options = ConnectorOptions {
+    Ok(ConnectorOptions {
         tls: base.scheme_str() == Some("https"),
         authority,
         ca_file: provider.ca_file.clone(),
@@ -311,6 +406,5 @@ fn connector(provider: &ProviderPlan, base: &Uri) -> anyhow::Result<Connector> {
         prewarm: provider.prewarm,
         max_idle: provider.max_idle_connections,
         idle_timeout: provider.idle_timeout,
-    };
-    Connector::new(options).with_context(|| format!("provider {}", provider.name))
+    })
 }

@@ -1,8 +1,8 @@
 //! `serve`: runs the relay until it is told to stop.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use relay_config::{KeyPlan, Plan, ProviderPlan};
 use relay_proxy::Server;
@@ -15,7 +15,8 @@ use crate::command::{Context, config};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::log::Log;
-use crate::serve::{VERSION, start};
+use crate::reload::Reloader;
+use crate::serve::{Live, VERSION};
 use crate::sink::Sinks;
 
 /// Runs `serve`.
@@ -30,15 +31,15 @@ pub fn run(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Failure
     let log = Log::open(&plan.logging)
         .map_err(|error| Failure::new(Exit::CannotWrite, "log", format!("log file: {error}")))?;
     let sinks = Sinks::default().with(log.sink());
-    let server = start(&plan, Arc::new(sinks))?;
+    let live = Live::start(plan, Arc::new(sinks))?;
     if let Err(error) = log.subscribe() {
         context
             .out
             .note(&format!("the relay's own events are not logged: {error}"));
     }
-    say_hello(context, &plan, &server);
-    let drain = plan.server.drain_timeout;
-    let cut_off = super::block_on(run_until_stopped(server, drain))?.map_err(|error| {
+    say_hello(context, live.plan(), live.server());
+    let reloader = reloader(context, arguments.listen, live.plan());
+    let cut_off = super::block_on(run_until_stopped(live, reloader, &log))?.map_err(|error| {
         let message = format!("cannot wait for signals: {error}");
         Failure::new(Exit::Failed, "signals", message)
     })?;
@@ -52,18 +53,47 @@ pub fn run(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Failure
     Ok(Exit::Done)
 }
 
-/// Waits for SIGTERM or SIGINT, then for what runs to finish. A second signal ends that wait.
-/// Returns the number of requests that were cut off.
-async fn run_until_stopped(server: Server, drain: Duration) -> std::io::Result<usize> {
+/// Returns what follows the files of the configuration.
+fn reloader(context: &Context, listen: Option<SocketAddr>, plan: &Plan) -> Reloader {
+    let (file, named) = config::file(context);
+    let (path, env) = (file.clone(), context.env.clone());
+    let load = move || {
+        let mut plan = if named || path.exists() {
+            relay_config::load(&path, &env)?
+        } else {
+            Plan::transparent()
+        };
+        if let Some(listen) = listen {
+            plan.server.listen = listen;
+        }
+        Ok(plan)
+    };
+    Reloader::new(Box::new(load), file, plan)
+}
+
+/// Follows the configuration until SIGTERM or SIGINT, then waits for what runs to finish. A second
+/// signal ends that wait. Returns the number of requests that were cut off.
+async fn run_until_stopped(
+    mut live: Live,
+    mut reloader: Reloader,
+    log: &Log,
+) -> std::io::Result<usize> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let mut hang_up = signal(SignalKind::hangup())?;
+    loop {
+        let hasty = tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => false,
+            () = reloader.changed() => true,
+        };
+        reloader.reload(&mut live, log, hasty).await;
     }
+    let drain = live.plan().server.drain_timeout;
     info!(drain_s = drain.as_secs(), "relay.stop");
-    let hurry = server.hurry();
-    let mut stopping = tokio::task::spawn_blocking(move || server.stop(drain));
+    let hurry = live.server().hurry();
+    let mut stopping = tokio::task::spawn_blocking(move || live.stop(drain));
     let stopped = tokio::select! {
         stopped = &mut stopping => stopped,
         _ = terminate.recv() => {

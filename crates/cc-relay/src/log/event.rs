@@ -9,12 +9,13 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
+use tracing::subscriber::Interest;
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
 use super::line::{readable, timestamp};
-use super::{Entry, Inlet};
+use super::{Entry, Inlet, Threshold};
 
 /// One event.
 #[derive(Debug)]
@@ -100,30 +101,55 @@ pub(super) fn subscribe(inlet: Inlet) -> Result<(), tracing::subscriber::SetGlob
 
 /// Returns what takes events and gives them to a log.
 pub(super) fn subscriber(inlet: Inlet) -> impl Subscriber + Send + Sync {
-    let filter = match inlet.level {
+    let ours = Ours(inlet.level.clone());
+    tracing_subscriber::registry().with(Forward(inlet).with_filter(ours))
+}
+
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
-    };
-    tracing_subscriber::registry().with(Forward(inlet).with_filter(Ours(filter)))
+    }
 }
 
 /// Ours at the level asked for; the libraries' only from warnings on, and all at `trace`.
-struct Ours(LevelFilter);
+struct Ours(Threshold);
 
-impl<S> tracing_subscriber::layer::Filter<S> for Ours {
-    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+impl Ours {
+    fn admits(&self, metadata: &Metadata<'_>) -> bool {
         let ours = ["relay_", "cc_relay"]
             .iter()
             .any(|name| metadata.target().starts_with(name));
-        let level = if ours || self.0 == LevelFilter::TRACE {
-            self.0
+        let asked = filter(self.0.get());
+        let level = if ours || asked == LevelFilter::TRACE {
+            asked
         } else {
-            self.0.min(LevelFilter::WARN)
+            asked.min(LevelFilter::WARN)
         };
         *metadata.level() <= level
+    }
+}
+
+impl<S> tracing_subscriber::layer::Filter<S> for Ours {
+    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        self.admits(metadata)
+    }
+
+    /// What is written of an event is settled here, once for each place in the code and again when
+    /// the level changes.
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.admits(metadata) {
+            Interest::always()
+        } else {
+            Interest::never()
+        }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(filter(self.0.get()))
     }
 }
 

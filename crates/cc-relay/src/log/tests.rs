@@ -155,7 +155,7 @@ fn an_event_has_its_fields_as_they_were_given() {
     let inlet = Inlet {
         queue,
         dropped: Arc::default(),
-        level: LogLevel::Info,
+        level: Threshold::new(LogLevel::Info),
     };
     tracing::subscriber::with_default(event::subscriber(inlet), || {
         tracing::info!(zone = "z", a = 1, text = "\u{1b}[2J\n", "relay.\nstart");
@@ -222,15 +222,17 @@ fn a_full_queue_drops_and_counts() {
     let inlet = Inlet {
         queue,
         dropped: Arc::clone(&dropped),
-        level: LogLevel::Info,
+        level: Threshold::new(LogLevel::Info),
     };
     for _ in 0..5 {
         inlet.record(&Arc::new(record()));
     }
     assert_eq!(dropped.load(Ordering::Relaxed), 3);
     let mut writer = Writer {
-        json: true,
-        file: None,
+        form: Form {
+            json: true,
+            file: None,
+        },
         dropped,
         told: 0,
         buffer: Vec::new(),

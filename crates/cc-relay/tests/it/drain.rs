@@ -24,7 +24,7 @@ async fn a_running_stream_finishes_and_no_new_connection_is_taken() {
     sim.wait_for(|stats| stats.events_sent > 3, PATIENCE)
         .await
         .unwrap();
-    let server = relay.take_server();
+    let server = relay.take();
     let stopping = spawn_blocking(move || server.stop(PATIENCE));
     let (raw, reset) = timeout(PATIENCE, read_all(&mut client)).await.unwrap();
     let answer = answer(&raw, reset);
@@ -47,7 +47,7 @@ async fn what_does_not_finish_in_time_is_cut_off_and_counted() {
     )
     .await
     .unwrap();
-    let server = relay.take_server();
+    let server = relay.take();
     let cut_off = spawn_blocking(move || server.stop(Duration::from_millis(100)))
         .await
         .unwrap();
@@ -66,7 +66,7 @@ async fn an_idle_connection_does_not_hold_the_stop_up() {
     let mut kept = TcpStream::connect(&relay.address).await.unwrap();
     kept.write_all(keep.as_bytes()).await.unwrap();
     relay.records.wait(1).await;
-    let server = relay.take_server();
+    let server = relay.take();
     let stopped = timeout(PATIENCE, spawn_blocking(move || server.stop(PATIENCE * 4))).await;
     assert_eq!(stopped.expect("at once").unwrap(), 0);
 }
@@ -81,8 +81,8 @@ async fn a_drain_can_be_hurried() {
     sim.wait_for(|stats| stats.events_sent >= 3, PATIENCE)
         .await
         .unwrap();
-    let server = relay.take_server();
-    let hurry = server.hurry();
+    let server = relay.take();
+    let hurry = server.server().hurry();
     let stopping = spawn_blocking(move || server.stop(PATIENCE * 100));
     hurry.now();
     assert_eq!(timeout(PATIENCE, stopping).await.unwrap().unwrap(), 1);

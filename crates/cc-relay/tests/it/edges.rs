@@ -295,7 +295,7 @@ async fn a_broken_stream_does_not_reset_the_connection_of_the_others() {
     assert!(broken.into_body().collect().await.is_err());
     let good = sender.send_request(request()).await.unwrap();
     assert!(good.into_body().collect().await.is_ok());
-    let server = relay.take_server();
+    let server = relay.take();
     spawn_blocking(move || server.stop(PATIENCE)).await.unwrap();
     // A reset here would take with it whatever the others had not read yet.
     let ended = timeout(PATIENCE, ended).await.unwrap().unwrap();

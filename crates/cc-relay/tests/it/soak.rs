@@ -11,10 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use cc_relay::serve::start;
+use cc_relay::serve::Live;
 use parking_lot::Mutex;
 use relay_core::chance::{below, pair};
-use relay_core::keys::{KeyLimits, KeySpec, Selection};
 use relay_core::record::RequestRecord;
 use relay_core::secret::Secret;
 use relay_proxy::{RecordSink, Server};
@@ -292,31 +291,16 @@ async fn client(address: String, client: u64, seed: u64, until: Instant) -> (u64
     (asked, served)
 }
 
-/// Takes the free key of one upstream away, and gives it another.
-fn rotate_keys(server: &Server, round: u64) {
-    let snapshot = server.snapshot();
-    let target = &snapshot.targets[usize::try_from(round % UPSTREAMS).unwrap()];
-    let key = |name: &str, rpm| {
-        let secret = Secret::new(name);
-        KeySpec {
-            id: secret.id(),
-            name: name.into(),
-            credential: relay_core::credential::UpstreamCredential::Relay(secret),
-            weight: 1,
-            priority: 0,
-            limits: KeyLimits {
-                rpm,
-                ..KeyLimits::default()
-            },
-        }
-    };
-    let limited = format!("sk-ant-limited-{}", round % UPSTREAMS);
-    let limit = u64::try_from(RPM_LIMIT).ok();
-    let keys = vec![
-        key(&limited, limit),
-        key(&format!("sk-ant-free-new-{round}"), None),
-    ];
-    target.station.keys.update(keys, Selection::Placed);
+/// Takes the free key of one upstream away, and gives it another, by a new configuration.
+fn rotate_keys(live: &mut Live, round: u64) {
+    let mut plan = live.plan().clone();
+    let place = usize::try_from(round % UPSTREAMS).unwrap();
+    let keys = &mut plan.providers[place].keys;
+    let mut free = keys.pop().unwrap();
+    free.name = format!("free-{round}");
+    free.secret = Secret::new(format!("sk-ant-free-new-{round}"));
+    keys.push(free);
+    live.apply(plan).unwrap_or_else(|it| panic!("{it:?}"));
 }
 
 fn resident_bytes() -> u64 {
@@ -336,8 +320,9 @@ async fn soak(race: u64, length: Duration, seed: u64) {
     }
     let tally = Arc::new(Tally::default());
     let sink: Arc<dyn RecordSink> = Arc::clone(&tally) as _;
-    let server = start(&plan(&config(&sims, race)), sink).unwrap_or_else(|it| panic!("{it:?}"));
-    let address = server.address().to_string();
+    let mut live =
+        Live::start(plan(&config(&sims, race)), sink).unwrap_or_else(|it| panic!("{it:?}"));
+    let address = live.server().address().to_string();
     let began = relay_proxy::clock::now();
     let until = began + length;
     let clients: Vec<_> = (0..CLIENTS)
@@ -347,7 +332,7 @@ async fn soak(race: u64, length: Duration, seed: u64) {
     while relay_proxy::clock::now() < until {
         sleep(Duration::from_millis(900)).await;
         round += 1;
-        rotate_keys(&server, round);
+        rotate_keys(&mut live, round);
         if began.elapsed() > length / 3 {
             early = early.or_else(|| Some(resident_bytes()));
         }
@@ -358,7 +343,7 @@ async fn soak(race: u64, length: Duration, seed: u64) {
         asked += one;
         served += other;
     }
-    settle(&server).await;
+    settle(live.server()).await;
     let late = resident_bytes();
     let hops = tally.hops.load(Ordering::Relaxed);
     #[expect(clippy::print_stderr, reason = "what the run was like is worth a line")]
@@ -382,7 +367,7 @@ async fn soak(race: u64, length: Duration, seed: u64) {
     );
     assert!(served > asked / 20 && hops > 0, "the chaos was no chaos");
     assert!(late < early.unwrap_or(late) + (64 << 20), "memory grows");
-    server.stop(Duration::from_secs(1));
+    live.stop(Duration::from_secs(1));
     for sim in sims {
         sim.stop().await;
     }
@@ -392,7 +377,8 @@ async fn soak(race: u64, length: Duration, seed: u64) {
 async fn settle(server: &Server) {
     let deadline = relay_proxy::clock::now() + PATIENCE;
     loop {
-        let snapshot = server.snapshot();
+        let settings = server.settings();
+        let snapshot = &settings.snapshot;
         let now = relay_core::moment::Moment::START;
         let left: Vec<_> = snapshot
             .targets

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cc_relay::serve::start;
+use cc_relay::serve::Live;
 use parking_lot::Mutex;
 use relay_config::{Format, Plan, parse};
 use relay_core::record::RequestRecord;
@@ -49,7 +49,7 @@ impl Records {
 
 /// A running relay.
 pub(crate) struct Relay {
-    server: Option<Server>,
+    live: Option<Live>,
     pub(crate) address: String,
     pub(crate) records: Arc<Records>,
 }
@@ -85,21 +85,26 @@ impl Relay {
     pub(crate) fn of_plan(plan: &Plan) -> Self {
         let records = Arc::new(Records::default());
         let sink: Arc<dyn RecordSink> = Arc::clone(&records) as _;
-        let server = start(plan, sink).unwrap_or_else(|failure| panic!("{failure:?}"));
-        let address = server.address().to_string();
+        let live = Live::start(plan.clone(), sink).unwrap_or_else(|it| panic!("{it:?}"));
+        let address = live.server().address().to_string();
         Self {
-            server: Some(server),
+            live: Some(live),
             address,
             records,
         }
     }
 
-    pub(crate) fn take_server(&mut self) -> Server {
-        self.server.take().unwrap()
+    /// Takes the relay out, to be stopped.
+    pub(crate) fn take(&mut self) -> Live {
+        self.live.take().unwrap()
+    }
+
+    pub(crate) fn live(&mut self) -> &mut Live {
+        self.live.as_mut().unwrap()
     }
 
     pub(crate) fn server(&self) -> &Server {
-        self.server.as_ref().unwrap()
+        self.live.as_ref().unwrap().server()
     }
 
     pub(crate) async fn send(&self, request: &str) -> Answer {

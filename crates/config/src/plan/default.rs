@@ -25,6 +25,7 @@ impl Plan {
             warnings: Vec::new(),
             source: None,
             digest: crate::load::digest(""),
+            secret_files: Vec::new(),
         }
     }
 }

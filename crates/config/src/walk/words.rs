@@ -33,12 +33,22 @@ impl Walk<'_> {
                 };
                 (reference, words)
             }
+            Problem::Unreadable { reference, why } => {
+                let words = Words {
+                    code: "config::file_missing",
+                    message: format!("the file of this reference cannot be read: {why}"),
+                    label: needed,
+                    help: "check the path, and that the relay may read it".to_owned(),
+                    path: path.to_owned(),
+                };
+                (reference, words)
+            }
             Problem::Malformed { reference } => {
                 let words = Words {
                     code: "config::bad_reference",
                     message: "this is no reference to an environment variable".to_owned(),
                     label: needed,
-                    help: "write ${NAME} or ${NAME:-default}; write $${ for the two characters"
+                    help: "write ${NAME}, ${NAME:-default} or ${file:/path}; write $${ for the two characters"
                         .to_owned(),
                     path: path.to_owned(),
                 };

@@ -30,7 +30,7 @@ use crate::clock;
 use crate::command::{Context, block_on};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::serve;
+use crate::serve::Live;
 
 /// The usual time between two turns; a short demo is faster, so that it shows every kind.
 const PACE: Duration = Duration::from_millis(300);
@@ -65,9 +65,9 @@ async fn play(context: &mut Context, arguments: &DemoArgs) -> Result<Exit, Failu
     let sim = upstream(Arc::clone(&seen)).await?;
     let (sender, records) = mpsc::channel(RECORDS);
     let plan = plan(&sim, arguments.listen);
-    let server = serve::start(&plan, Arc::new(Records(sender)))?;
+    let live = Live::start(plan, Arc::new(Records(sender)))?;
     let mut stage = Stage {
-        relay: server.address(),
+        relay: live.server().address(),
         started: since_epoch(),
         records,
         tasks: TaskTracker::new(),
@@ -86,7 +86,7 @@ async fn play(context: &mut Context, arguments: &DemoArgs) -> Result<Exit, Failu
     // Stopping waits on this thread's upstream, so it waits elsewhere.
     let stopped = stage
         .tasks
-        .spawn_blocking(move || server.stop(Duration::from_secs(1)));
+        .spawn_blocking(move || live.stop(Duration::from_secs(1)));
     let stopped = stopped.await;
     sim.stop().await;
     stopped.map_err(|_| Failure::new(Exit::Failed, "demo", "the relay did not stop"))?;

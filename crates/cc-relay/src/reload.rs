@@ -1,0 +1,161 @@
+//! Puts another configuration in force while the relay runs, or refuses it and says why.
+//!
+//! In: files that change, a hang-up signal. Out: the new plan in force, or the old one and a reason
+//! in the log, in `/readyz`, in `status` and in the metrics. There is one way for all: read, check,
+//! assemble, swap. Nothing of a plan that has a fault is put in force.
+
+mod watch;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use relay_config::{Faults, Plan};
+use relay_proxy::clock;
+use tokio::time::sleep;
+use tracing::{error, info, warn};
+
+use crate::failure::Failure;
+use crate::log::Log;
+use crate::serve::Live;
+use watch::{Contents, Watch, contents};
+
+/// How long a file that has a fault is given: it may be half written.
+const SECOND_LOOK: Duration = Duration::from_millis(500);
+
+/// Changes that one line of the log names.
+const NAMED_CHANGES: usize = 8;
+
+/// Reads the plan anew.
+pub type Load = Box<dyn Fn() -> Result<Plan, Faults>>;
+
+/// What keeps a relay at what its files say.
+#[expect(missing_debug_implementations, reason = "plans hold secrets")]
+pub struct Reloader {
+    load: Load,
+    /// Where the configuration is, or would be.
+    file: PathBuf,
+    watch: Watch,
+    files: BTreeSet<PathBuf>,
+    /// What the files held when they were last read.
+    seen: Contents,
+}
+
+impl Reloader {
+    /// Watches the files that a plan came from. `file` is where a configuration would be.
+    pub fn new(load: Load, file: PathBuf, plan: &Plan) -> Self {
+        let mut reloader = Self {
+            load,
+            file,
+            watch: Watch::new(),
+            files: BTreeSet::new(),
+            seen: Contents::new(),
+        };
+        reloader.follow(plan);
+        reloader
+    }
+
+    fn follow(&mut self, plan: &Plan) {
+        self.files = plan.files();
+        self.files.insert(self.file.clone());
+        self.watch.follow(&self.files);
+        self.seen = contents(&self.files);
+    }
+
+    /// Waits until the files hold something else.
+    pub async fn changed(&mut self) {
+        loop {
+            self.watch.changed().await;
+            if contents(&self.files) != self.seen {
+                return;
+            }
+        }
+    }
+
+    /// Reads the files and puts in force what they say. `hasty`: nobody asked for it, so a file that
+    /// has a fault is looked at once more before it is refused.
+    pub async fn reload(&mut self, live: &mut Live, log: &Log, hasty: bool) {
+        self.seen = contents(&self.files);
+        let mut plan = (self.load)();
+        if plan.is_err() && hasty {
+            sleep(SECOND_LOOK).await;
+            let now = contents(&self.files);
+            if now != self.seen {
+                self.seen = now;
+                plan = (self.load)();
+            }
+        }
+        let before = live.plan().clone();
+        let applied = match plan {
+            Ok(plan) => live.apply(plan).map_err(|failure| said(&failure)),
+            Err(faults) => Err(first(&faults)),
+        };
+        match applied {
+            Ok(pending) => {
+                let now = live.plan();
+                if now.logging != before.logging
+                    && let Err(error) = log.configure(&now.logging)
+                {
+                    warn!(%error, "the log goes on as before: its file cannot be opened");
+                }
+                live.server().reloads().accept(clock::unix());
+                self.follow(now);
+                tell(&before, now, &pending);
+            }
+            Err(why) => {
+                live.server().reloads().refuse(&why);
+                let kept = before.digest.as_str();
+                error!(kept, %why, "config.refused");
+            }
+        }
+    }
+}
+
+/// Says what is in force now.
+fn tell(before: &Plan, now: &Plan, pending: &[&str]) {
+    let changes = relay_config::diff(before, now);
+    let mut named: Vec<String> = changes
+        .iter()
+        .take(NAMED_CHANGES)
+        .map(ToString::to_string)
+        .collect();
+    let more = changes.len().saturating_sub(NAMED_CHANGES);
+    if more > 0 {
+        named.push(format!("{more} more"));
+    }
+    let changes = if named.is_empty() {
+        "nothing".to_owned()
+    } else {
+        named.join("; ")
+    };
+    info!(from = %before.digest, to = %now.digest, %changes, "config.reload");
+    for key in pending {
+        warn!(key, "this takes a restart: the value before stays in force");
+    }
+    for warning in &now.warnings {
+        warn!(fix = %warning.fix, "{}", warning.message);
+    }
+}
+
+fn said(failure: &Failure) -> String {
+    match failure.help_text() {
+        Some(help) => format!("{}; {help}", failure.message()),
+        None => failure.message().to_owned(),
+    }
+}
+
+/// Returns the first of several faults and their number: they are masked already.
+fn first(faults: &Faults) -> String {
+    let Some(first) = faults.iter().next() else {
+        return String::new();
+    };
+    let place = match (first.line, first.column) {
+        (0, _) => first.file.clone(),
+        (line, column) => format!("{}:{line}:{column}", first.file),
+    };
+    let mut text = format!("{place}: {}", first.message);
+    if faults.len() > 1 {
+        text.push_str(&format!(" (the first of {} faults)", faults.len()));
+    }
+    text
+}
