@@ -3,6 +3,7 @@
 //! In: a checked [`Plan`], and what goes on from the plan before. Out: settings, in two steps: all
 //! that can fail is done by [`assemble`], which changes nothing; [`Assembled::commit`] cannot fail.
 
+pub(crate) mod dialect;
 mod memory;
 pub(crate) mod upstream;
 
@@ -96,6 +97,7 @@ pub fn assemble(
         exhibit: exhibit(&plan.logging),
         tls,
         enable_http2: server.enable_http2,
+        shown: serde_json::to_string(&relay_config::settings(plan))?.into(),
         max_connections: server.max_connections,
     };
     Ok(Assembled {

@@ -3,12 +3,19 @@
 //! In: arguments and their `CC_RELAY_*` twins. Out: a [`Cli`]. No flag carries a secret: a
 //! credential is named by its environment variable, because arguments are visible to every process.
 
+mod examples;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use examples::{
+    CC_EXAMPLES, COMPLETIONS_EXAMPLES, DEMO_EXAMPLES, DIFF_EXAMPLES, DOCTOR_EXAMPLES,
+    INIT_EXAMPLES, MAN_EXAMPLES, ROOT_EXAMPLES, SERVE_EXAMPLES, STATUS_EXAMPLES, VALIDATE_EXAMPLES,
+};
 
 /// A proxy between Claude Code and your Anthropic upstreams: every byte as it was sent
 #[derive(Debug, Parser)]
@@ -165,6 +172,9 @@ pub enum ConfigCommand {
     Schema,
     /// Print the configuration in effect, secrets masked
     Show,
+    /// Tell what a file would change of what the running relay does, and which sessions would move
+    #[command(after_help = DIFF_EXAMPLES)]
+    Diff(DiffArgs),
     /// Point Claude Code at the relay, undo it, or look
     #[command(subcommand)]
     Cc(CcCommand),
@@ -203,6 +213,20 @@ pub struct ValidateArgs {
     /// File to check [default: the configuration file]
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
+}
+
+/// Flags of `config diff`.
+#[derive(Debug, Clone, Args)]
+pub struct DiffArgs {
+    /// File to compare [default: the configuration file]
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Address of the relay [default: the one in the configuration, or 127.0.0.1:8787]
+    #[arg(long, value_name = "HOST:PORT", env = "CC_RELAY_ADDR", hide_env = true)]
+    pub addr: Option<String>,
+    /// Ask with the client key in this environment variable [default: the first of the file's]
+    #[arg(long, value_name = "ENV_NAME")]
+    pub token: Option<String>,
 }
 
 /// The commands under `config cc`.
@@ -316,74 +340,6 @@ fn duration(text: &str) -> Result<Duration, String> {
         .map(Duration::from_millis)
         .ok_or_else(fault)
 }
-
-const ROOT_EXAMPLES: &str = "\
-Examples:
-  cc-relay serve                 run it; no configuration file is needed
-  cc-relay config cc init        point Claude Code at it   (undo: config cc remove)
-  cc-relay demo                  see it work, without an account
-  cc-relay doctor                find out what is wrong
-
-Most flags have a twin in the environment: --listen is CC_RELAY_LISTEN.
-Exit codes: 0 done, 1 failed, 2 usage, 3 degraded, 4 no provider, 69 relay not reachable,
-73 cannot write, 75 try later, 78 configuration not valid.";
-
-const SERVE_EXAMPLES: &str = "\
-Examples:
-  cc-relay serve
-  cc-relay serve --listen 127.0.0.1:0
-  cc-relay serve -c /etc/cc-relay/config.yaml";
-
-const DEMO_EXAMPLES: &str = "\
-Examples:
-  cc-relay demo
-  cc-relay demo --for 30s";
-
-const STATUS_EXAMPLES: &str = "\
-Examples:
-  cc-relay status
-  cc-relay status --addr 127.0.0.1:9000
-  cc-relay status --json | jq .data.state
-
-Exit codes: 0 healthy, 3 degraded or draining, 4 no usable provider, 69 not reachable.";
-
-const DOCTOR_EXAMPLES: &str = "\
-Examples:
-  cc-relay doctor
-  cc-relay doctor --json
-
-Nothing is changed and no tokens are spent. Exit code 1 when an error was found.";
-
-const COMPLETIONS_EXAMPLES: &str = "\
-Examples:
-  cc-relay completions bash > ~/.local/share/bash-completion/completions/cc-relay
-  cc-relay completions zsh > \"${fpath[1]}/_cc-relay\"
-  cc-relay completions fish > ~/.config/fish/completions/cc-relay.fish";
-
-const MAN_EXAMPLES: &str = "\
-Examples:
-  cc-relay man | man -l -
-  cc-relay man --out ~/.local/share/man/man1";
-
-const INIT_EXAMPLES: &str = "\
-Examples:
-  cc-relay config init
-  cc-relay config init --yes --format toml
-  cc-relay config init -o ./relay.yaml";
-
-const VALIDATE_EXAMPLES: &str = "\
-Examples:
-  cc-relay config validate
-  cc-relay config validate ./relay.yaml --json";
-
-const CC_EXAMPLES: &str = "\
-Examples:
-  cc-relay config cc init
-  cc-relay config cc init --scope local --url http://127.0.0.1:9000
-  cc-relay config cc init --dry-run
-  RELAY_KEY=… cc-relay config cc init --token RELAY_KEY
-
-Your login stays as it is unless --token or --placeholder is given.";
 
 #[cfg(test)]
 mod tests {

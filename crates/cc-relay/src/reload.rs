@@ -42,8 +42,8 @@ pub struct Reloader {
 }
 
 impl Reloader {
-    /// Watches the files that a plan came from. `file` is where a configuration would be.
-    pub fn new(load: Load, file: PathBuf, plan: &Plan) -> Self {
+    /// Watches the file where the configuration is or would be.
+    pub fn new(load: Load, file: PathBuf) -> Self {
         let mut reloader = Self {
             load,
             file,
@@ -51,15 +51,34 @@ impl Reloader {
             files: BTreeSet::new(),
             seen: Contents::new(),
         };
-        reloader.follow(plan);
+        reloader.follow([reloader.file.clone()].into());
         reloader
     }
 
-    fn follow(&mut self, plan: &Plan) {
-        self.files = plan.files();
-        self.files.insert(self.file.clone());
-        self.watch.follow(&self.files);
-        self.seen = contents(&self.files);
+    fn follow(&mut self, files: BTreeSet<PathBuf>) {
+        self.watch.follow(&files);
+        self.files = files;
+    }
+
+    /// Reads a plan. What the files held is noted before they are read, so that no change falls
+    /// between the two; files that the plan names first are noted, and the plan is read once more.
+    ///
+    /// # Errors
+    /// Every fault of the files.
+    pub fn read(&mut self) -> Result<Plan, Faults> {
+        loop {
+            self.seen = contents(&self.files);
+            let plan = (self.load)()?;
+            let mut files = plan.files();
+            files.insert(self.file.clone());
+            if files.is_subset(&self.files) {
+                self.seen.retain(|file, _| files.contains(file));
+                self.follow(files);
+                return Ok(plan);
+            }
+            files.append(&mut self.files);
+            self.follow(files);
+        }
     }
 
     /// Waits until the files hold something else.
@@ -75,14 +94,11 @@ impl Reloader {
     /// Reads the files and puts in force what they say. `hasty`: nobody asked for it, so a file that
     /// has a fault is looked at once more before it is refused.
     pub async fn reload(&mut self, live: &mut Live, log: &Log, hasty: bool) {
-        self.seen = contents(&self.files);
-        let mut plan = (self.load)();
+        let mut plan = self.read();
         if plan.is_err() && hasty {
             sleep(SECOND_LOOK).await;
-            let now = contents(&self.files);
-            if now != self.seen {
-                self.seen = now;
-                plan = (self.load)();
+            if contents(&self.files) != self.seen {
+                plan = self.read();
             }
         }
         let before = live.plan().clone();
@@ -93,14 +109,14 @@ impl Reloader {
         match applied {
             Ok(pending) => {
                 let now = live.plan();
+                // To whoever reads the log as it was.
+                tell(&before, now, &pending);
                 if now.logging != before.logging
                     && let Err(error) = log.configure(&now.logging)
                 {
                     warn!(%error, "the log goes on as before: its file cannot be opened");
                 }
                 live.server().reloads().accept(clock::unix());
-                self.follow(now);
-                tell(&before, now, &pending);
             }
             Err(why) => {
                 live.server().reloads().refuse(&why);
@@ -153,9 +169,9 @@ fn first(faults: &Faults) -> String {
         (0, _) => first.file.clone(),
         (line, column) => format!("{}:{line}:{column}", first.file),
     };
-    let mut text = format!("{place}: {}", first.message);
-    if faults.len() > 1 {
-        text.push_str(&format!(" (the first of {} faults)", faults.len()));
+    let text = format!("{place}: {}", first.message);
+    match faults.len() {
+        1 => text,
+        count => format!("{text} (the first of {count} faults)"),
     }
-    text
 }

@@ -87,7 +87,9 @@ fn read(path: &str, env: &dyn Env) -> Result<(PathBuf, String), Problem> {
         _ => PathBuf::from(path),
     };
     if !place.is_absolute() {
-        return Err(unreadable("its path does not begin with / or ~/".to_owned()));
+        return Err(unreadable(
+            "its path does not begin with / or ~/".to_owned(),
+        ));
     }
     match env.file(&place) {
         Ok(text) => Ok((place, text.trim_end_matches(['\r', '\n']).to_owned())),
@@ -193,7 +195,10 @@ mod tests {
         assert_eq!(expanded.files, [file]);
         let home: HashMap<String, String> =
             [("HOME".to_owned(), folder.path().display().to_string())].into();
-        assert_eq!(expand("${file:~/key}", &home).unwrap().text, "sk-from-a-file");
+        assert_eq!(
+            expand("${file:~/key}", &home).unwrap().text,
+            "sk-from-a-file"
+        );
         for missing in ["${file:/nonexistent/key}", "${file:key}", "${file:}"] {
             let problems = expand(missing, &env()).unwrap_err();
             assert!(

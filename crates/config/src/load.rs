@@ -40,7 +40,9 @@ pub trait Env {
         use std::io::Read as _;
         let file = std::fs::File::open(path)?;
         let mut text = String::new();
-        let read = file.take(MAX_SECRET_BYTES.saturating_add(1)).read_to_string(&mut text)?;
+        let read = file
+            .take(MAX_SECRET_BYTES.saturating_add(1))
+            .read_to_string(&mut text)?;
         if u64::try_from(read).is_ok_and(|read| read > MAX_SECRET_BYTES) {
             return Err(std::io::Error::other("it is longer than 64 KiB"));
         }

@@ -181,10 +181,7 @@ impl Exchange {
     /// attempt began.
     pub(crate) fn answered(&mut self, answer: &Answer, receipt: Option<(Receipt, Moment)>) {
         let time_to_head = self.sent_at.elapsed();
-        let connection = self
-            .exhibit
-            .connection
-            .then(|| answer.connection.clone());
+        let connection = self.exhibit.connection.then(|| answer.connection.clone());
         let shows_headers = self.exhibit.headers;
         let headers = &answer.head.headers;
         let status = answer.head.status.as_u16();

@@ -1,5 +1,6 @@
-//! The state of the relay as `/health` tells it.
+//! The state of the relay as `/health` tells it, and its settings as `/config` does.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use relay_core::breaker::Health as TargetHealth;
@@ -7,6 +8,7 @@ use relay_core::keys::KeyState;
 use relay_core::moment::Moment;
 use relay_core::snapshot::Target;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::pool::Pool;
 use crate::worker::Worker;
@@ -149,4 +151,48 @@ pub(crate) fn health(worker: &Worker) -> String {
             .collect(),
     };
     serde_json::to_string(&health).unwrap_or_default()
+}
+
+/// Settings in force, and how many sessions live where.
+#[derive(Serialize)]
+struct Config<'a> {
+    digest: &'a str,
+    settings: &'a RawValue,
+    homes: Vec<Home>,
+}
+
+/// Sessions that live at one place.
+#[derive(Serialize)]
+struct Home {
+    provider: String,
+    /// The start of the SHA-256 of the relay's key; absent where clients bring their own credential.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    sessions: usize,
+}
+
+/// Returns the settings in force as JSON.
+pub(crate) fn config(worker: &Worker) -> String {
+    let view = worker.view();
+    let shared = &worker.shared;
+    let mut homes: BTreeMap<(String, Option<String>), usize> = BTreeMap::new();
+    for state in shared.board.affinity.sessions(shared.clock.now()) {
+        let key = state.home.key.map(|key| key.to_string());
+        let count = homes.entry((state.home.target.to_string(), key));
+        *count.or_default() += 1;
+    }
+    let home = |((provider, key), sessions)| Home {
+        provider,
+        key,
+        sessions,
+    };
+    let Ok(settings) = serde_json::from_str(&view.settings.shown) else {
+        return "{}".to_owned();
+    };
+    let config = Config {
+        digest: &view.snapshot().digest,
+        settings,
+        homes: homes.into_iter().map(home).collect(),
+    };
+    serde_json::to_string(&config).unwrap_or_default()
 }

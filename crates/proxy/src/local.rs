@@ -1,12 +1,13 @@
 //! The relay's own answers: state, probes, and errors in Anthropic's shape.
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use http::{Response, StatusCode};
+use http::{Response, StatusCode, request};
 use http_body::Body as _;
-use relay_core::error::RelayError;
+use relay_core::error::{RelayError, Unauthenticated};
 
+use crate::authorize::authorize;
 use crate::body::ResponseBody;
-use crate::health::health;
+use crate::health::{config, health};
 use crate::route::Local;
 use crate::worker::Worker;
 
@@ -19,8 +20,16 @@ pub(crate) const RELAY_REQUEST_ID: HeaderName = HeaderName::from_static("x-cc-re
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// Answers one of the relay's own endpoints.
-pub(crate) fn answer(worker: &Worker, local: Local) -> Response<ResponseBody> {
+pub(crate) fn answer(
+    worker: &Worker,
+    local: Local,
+    head: &request::Parts,
+) -> Response<ResponseBody> {
     match local {
+        Local::Config => match may_look(worker, head) {
+            Ok(()) => text(StatusCode::OK, "application/json", config(worker)),
+            Err(error) => refusal(&error, ""),
+        },
         Local::Hello => text(StatusCode::OK, "text/plain", "cc-relay\n".to_owned()),
         Local::Live => text(StatusCode::OK, "text/plain", "ok\n".to_owned()),
         Local::Ready if worker.is_draining() => text(
@@ -31,6 +40,17 @@ pub(crate) fn answer(worker: &Worker, local: Local) -> Response<ResponseBody> {
         Local::Ready => text(StatusCode::OK, "text/plain", ready(worker)),
         Local::Health => text(StatusCode::OK, "application/json", health(worker)),
     }
+}
+
+/// Lets clients of the relay's own look at its settings, and everybody where there are none.
+fn may_look(worker: &Worker, head: &request::Parts) -> Result<(), RelayError> {
+    let view = worker.view();
+    let snapshot = view.snapshot();
+    let admission = authorize(snapshot, head)?;
+    if admission.client.is_some() || snapshot.auth.clients.is_empty() {
+        return Ok(());
+    }
+    Err(RelayError::Unauthenticated(Unauthenticated::Wrong))
 }
 
 /// Ready with what is in force, even where something else was wanted.

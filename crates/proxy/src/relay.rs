@@ -43,7 +43,7 @@ pub(crate) async fn relay(
     let route = route(&head.method, &head.uri);
     let is_head = head.method == Method::HEAD;
     if let Ok(Route::Local(local)) = route {
-        return local::for_method(local::answer(worker, local), is_head);
+        return local::for_method(local::answer(worker, local, &head), is_head);
     }
     let view = worker.view();
     let snapshot = view.snapshot();

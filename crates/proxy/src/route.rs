@@ -24,6 +24,8 @@ pub(crate) enum Local {
     Hello,
     /// `/health`: state and counters.
     Health,
+    /// `/config`: the settings in force, and where sessions live.
+    Config,
     /// `/livez`: the process answers.
     Live,
     /// `/readyz`: it takes requests.
@@ -64,6 +66,7 @@ fn local(path: &str) -> Option<Local> {
     match path {
         "/" | "/api/hello" => Some(Local::Hello),
         "/health" => Some(Local::Health),
+        "/config" => Some(Local::Config),
         "/livez" => Some(Local::Live),
         "/readyz" => Some(Local::Ready),
         _ if path.ends_with("/api/hello") => Some(Local::Hello),

@@ -106,7 +106,7 @@ impl Server {
         });
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         let (changed, watching) = watch::channel(());
-        let (moves, moved) = mpsc::unbounded_channel();
+        let (moves, sockets) = mpsc::unbounded_channel();
         let crew = Crew {
             settings: Arc::new(ArcSwap::from_pointee(settings)),
             changed: watching,
@@ -131,7 +131,7 @@ impl Server {
             seats,
             shared: Arc::clone(&shared),
             settings: Arc::clone(&crew.settings),
-            moves: moved,
+            moves: sockets,
             stop: stop.clone(),
         };
         threads.push(thread("background", {

@@ -34,6 +34,8 @@ pub struct Settings {
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Whether HTTP/2 is spoken: by ALPN over TLS, by prior knowledge without.
     pub enable_http2: bool,
+    /// Every setting by its path, credentials as digests: a JSON object, for whoever may look.
+    pub shown: Box<str>,
     /// Most client connections at once; one more is closed at once.
     pub max_connections: usize,
 }

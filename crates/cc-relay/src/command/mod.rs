@@ -73,6 +73,7 @@ pub fn dispatch(context: &mut Context, command: Command) -> Result<Exit, Failure
             CcCommand::Status(arguments) => cc::status(context, &arguments),
         },
         Command::Config(ConfigCommand::Init(arguments)) => config::init(context, &arguments),
+        Command::Config(ConfigCommand::Diff(arguments)) => config::diff(context, &arguments),
         Command::Config(ConfigCommand::Validate(arguments)) => {
             config::validate(context, &arguments)
         }

@@ -1,12 +1,13 @@
 //! `serve`: runs the relay until it is told to stop.
 
+use std::cell::Cell;
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use relay_config::{KeyPlan, Plan, ProviderPlan};
 use relay_proxy::Server;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::banner::{self, Banner};
@@ -24,10 +25,19 @@ use crate::sink::Sinks;
 /// # Errors
 /// Whatever keeps the relay from starting. Once it runs, it ends well.
 pub fn run(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Failure> {
-    let mut plan = config::load(context)?;
-    if let Some(listen) = arguments.listen {
-        plan.server.listen = listen;
-    }
+    super::block_on(serve(context, arguments))?
+}
+
+async fn serve(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Failure> {
+    // First of all: a signal that nobody waits for yet would end the process.
+    let signals = Signals::new().map_err(|error| {
+        let message = format!("cannot wait for signals: {error}");
+        Failure::new(Exit::Failed, "signals", message)
+    })?;
+    let mut reloader = reloader(context, arguments.listen);
+    let plan = reloader
+        .read()
+        .map_err(|faults| config::invalid(&faults, 0))?;
     let log = Log::open(&plan.logging)
         .map_err(|error| Failure::new(Exit::CannotWrite, "log", format!("log file: {error}")))?;
     let sinks = Sinks::default().with(log.sink());
@@ -38,11 +48,7 @@ pub fn run(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Failure
             .note(&format!("the relay's own events are not logged: {error}"));
     }
     say_hello(context, live.plan(), live.server());
-    let reloader = reloader(context, arguments.listen, live.plan());
-    let cut_off = super::block_on(run_until_stopped(live, reloader, &log))?.map_err(|error| {
-        let message = format!("cannot wait for signals: {error}");
-        Failure::new(Exit::Failed, "signals", message)
-    })?;
+    let cut_off = run_until_stopped(live, reloader, &log, signals).await?;
     if cut_off > 0 {
         warn!(
             requests = cut_off,
@@ -54,38 +60,85 @@ pub fn run(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Failure
 }
 
 /// Returns what follows the files of the configuration.
-fn reloader(context: &Context, listen: Option<SocketAddr>, plan: &Plan) -> Reloader {
+fn reloader(context: &Context, listen: Option<SocketAddr>) -> Reloader {
     let (file, named) = config::file(context);
     let (path, env) = (file.clone(), context.env.clone());
+    // A file that was there and is gone is a fault: without it everybody would be let in.
+    let expected = Cell::new(named);
     let load = move || {
-        let mut plan = if named || path.exists() {
+        let mut plan = if expected.get() || path.exists() {
             relay_config::load(&path, &env)?
         } else {
             Plan::transparent()
         };
+        expected.set(expected.get() || plan.source.is_some());
         if let Some(listen) = listen {
             plan.server.listen = listen;
         }
         Ok(plan)
     };
-    Reloader::new(Box::new(load), file, plan)
+    Reloader::new(Box::new(load), file)
 }
 
-/// Follows the configuration until SIGTERM or SIGINT, then waits for what runs to finish. A second
+/// The signals that mean something to a relay.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+    /// It was started from a terminal.
+    attended: bool,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+            attended: std::io::stderr().is_terminal(),
+        })
+    }
+
+    /// Waits for the next wish. A terminal that is closed wishes the relay to stop, as it always
+    /// does; elsewhere the same signal is the wish to read the configuration again.
+    async fn next(&mut self) -> Wish {
+        tokio::select! {
+            _ = self.terminate.recv() => Wish::Stop,
+            _ = self.interrupt.recv() => Wish::Stop,
+            _ = self.hang_up.recv() => if self.attended && !std::io::stderr().is_terminal() {
+                Wish::Stop
+            } else {
+                Wish::Reload
+            },
+        }
+    }
+
+    async fn stop(&mut self) {
+        while self.next().await != Wish::Stop {}
+    }
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Stop,
+    Reload,
+}
+
+/// Follows the configuration until it is told to stop, then waits for what runs to finish. A second
 /// signal ends that wait. Returns the number of requests that were cut off.
 async fn run_until_stopped(
     mut live: Live,
     mut reloader: Reloader,
     log: &Log,
-) -> std::io::Result<usize> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
+    mut signals: Signals,
+) -> Result<usize, Failure> {
     loop {
         let hasty = tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = hang_up.recv() => false,
+            wish = signals.next() => match wish {
+                Wish::Stop => break,
+                Wish::Reload => false,
+            },
             () = reloader.changed() => true,
         };
         reloader.reload(&mut live, log, hasty).await;
@@ -96,16 +149,12 @@ async fn run_until_stopped(
     let mut stopping = tokio::task::spawn_blocking(move || live.stop(drain));
     let stopped = tokio::select! {
         stopped = &mut stopping => stopped,
-        _ = terminate.recv() => {
-            hurry.now();
-            stopping.await
-        }
-        _ = interrupt.recv() => {
+        () = signals.stop() => {
             hurry.now();
             stopping.await
         }
     };
-    stopped.map_err(std::io::Error::other)
+    stopped.map_err(|error| Failure::new(Exit::Failed, "stop", error.to_string()))
 }
 
 fn say_hello(context: &Context, plan: &Plan, server: &Server) {

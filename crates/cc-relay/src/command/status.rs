@@ -34,6 +34,12 @@ pub struct Health {
     pub uptime_s: Option<f64>,
     /// The first hex digits of the configuration's digest.
     pub config: Option<String>,
+    /// Times that another configuration was put in force.
+    pub reloads: Option<u64>,
+    /// Times that one was refused.
+    pub reloads_refused: Option<u64>,
+    /// Why the last one was refused, if it was.
+    pub config_refused: Option<String>,
     /// Requests under way.
     pub live: Option<u64>,
     /// Requests since the start.
@@ -133,6 +139,7 @@ impl Health {
         }
         match self.status.as_deref() {
             Some("draining") => State::Draining,
+            None | Some("ok") if self.config_refused.is_some() => State::Degraded,
             None | Some("ok")
                 if on
                     .iter()
@@ -265,6 +272,9 @@ pub fn run(context: &mut Context, arguments: &StatusArgs) -> Result<Exit, Failur
             "version": health.version,
             "uptime_ms": health.uptime_s.map(|seconds| (seconds * 1000.0).round()),
             "config": health.config,
+            "reloads": health.reloads,
+            "reloads_refused": health.reloads_refused,
+            "config_refused": health.config_refused,
             "live": health.live,
             "requests": health.requests,
             "failed": health.failed,

@@ -41,6 +41,8 @@ mod log;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod routing;
 #[cfg(test)]
 mod soak;

@@ -22,7 +22,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::support::{Answer, End, PATIENCE, answer, builder, plan, post, read_all};
+use crate::support::{
+    Answer, End, PATIENCE, answer, builder, plan, post, read_all, resident_bytes,
+};
 
 const CLIENTS: u64 = 24;
 const UPSTREAMS: u64 = 6;
@@ -301,15 +303,6 @@ fn rotate_keys(live: &mut Live, round: u64) {
     free.secret = Secret::new(format!("sk-ant-free-new-{round}"));
     keys.push(free);
     live.apply(plan).unwrap_or_else(|it| panic!("{it:?}"));
-}
-
-fn resident_bytes() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = statm
-        .split(' ')
-        .nth(1)
-        .and_then(|it| it.parse::<u64>().ok());
-    pages.unwrap_or(0) * 4096
 }
 
 async fn soak(race: u64, length: Duration, seed: u64) {

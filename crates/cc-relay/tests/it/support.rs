@@ -349,3 +349,13 @@ impl Fleet {
 pub(crate) fn body_of(model: &str) -> String {
     body(true).replace("claude-opus-5-5", model)
 }
+
+/// The memory that this process holds.
+pub(crate) fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = statm
+        .split(' ')
+        .nth(1)
+        .and_then(|it| it.parse::<u64>().ok());
+    pages.unwrap_or(0) * 4096
+}

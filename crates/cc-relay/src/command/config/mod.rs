@@ -3,6 +3,7 @@
 //! In: `-c`, the usual folder, the environment. Out: a [`Plan`], or a failure that shows every
 //! fault at once. No secret of the file is printed.
 
+mod diff;
 mod init;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use relay_config::{Faults, Plan, Warning};
 use serde_json::json;
 
+pub use diff::run as diff;
 pub use init::run as init;
 
 use crate::cli::ValidateArgs;

@@ -16,7 +16,8 @@ use relay_identity::identity;
 use tokio_util::sync::CancellationToken;
 
 use super::{Finding, LIMIT};
-use crate::assemble::upstream::{dialect, source};
+use crate::assemble::dialect::dialect;
+use crate::assemble::upstream::source;
 use crate::environment::Environment;
 use crate::http::{GetError, get_from};
 use crate::settings::mask;

@@ -27,6 +27,11 @@ pub(super) fn screen(health: &Health, state: State, url: &str, ascii: bool) -> V
     if !counts.is_empty() {
         lines.push(format!("  {}", counts.join("   ")));
     }
+    if let Some(why) = &health.config_refused {
+        let symbol = if ascii { "!" } else { "▲" };
+        let told = format!("{symbol} the configuration was refused, the one before is in force:");
+        lines.push(format!("  {} {why}", paint(WARN, &told)));
+    }
     let width = health
         .upstreams
         .iter()
