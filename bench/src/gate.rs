@@ -70,6 +70,9 @@ fn slack(verdict: &Verdict) -> Option<f64> {
         | Metric::AddedHuge
         | Metric::EventP50
         | Metric::EventP99
+        | Metric::FramesP50
+        | Metric::FramesP99
+        | Metric::FramesCpu
         | Metric::RateRush
         | Metric::CpuRush
         | Metric::CallsEvent

@@ -1,8 +1,8 @@
 //! Mock upstream: answers at once, in a process of its own so that its CPU is not counted.
 //!
 //! Requests come in whose `x-bench-answer` header names the answer: `json BYTES`, or
-//! `paced COUNT GAP_MICROS LEAD_MILLIS end|hold` for an event stream. The answer goes out, each
-//! event with the moment at which it was written. `GET /bench/streams` returns how many streams
+//! `paced COUNT GAP_MICROS LEAD_MILLIS end|hold` for an event stream; in frames of AWS's where the
+//! path is Bedrock's. The answer goes out, each event with the moment at which it was written. `GET /bench/streams` returns how many streams
 //! are open, which shows whether a proxy has let go of them. Must never do work per byte of a
 //! request beyond reading it.
 use std::{
@@ -16,6 +16,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use aws_smithy_eventstream::frame::write_message_to;
+use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -123,9 +125,14 @@ async fn connection(mut socket: TcpStream, streams: Arc<Streams>) -> Result<()> 
         } else {
             // An idle stream must not weigh on this process either.
             let pace = pace(wish)?;
+            let form = if head.starts_with(b"POST /model/") {
+                Form::Frames
+            } else {
+                Form::Events
+            };
             buffer = Vec::new();
             body = Vec::new();
-            paced(&mut socket, &pace, &streams).await?;
+            paced(&mut socket, &pace, form, &streams).await?;
             if pace.hold {
                 return Ok(());
             }
@@ -148,15 +155,20 @@ fn pace(wish: &str) -> Result<Pace> {
 }
 
 /// Writes the stream, and returns early when the other side has gone.
-async fn paced(socket: &mut TcpStream, pace: &Pace, streams: &Arc<Streams>) -> Result<()> {
+async fn paced(
+    socket: &mut TcpStream,
+    pace: &Pace,
+    form: Form,
+    streams: &Arc<Streams>,
+) -> Result<()> {
     streams.open.fetch_add(1, Ordering::Relaxed);
     let _open = OpenStream(Arc::clone(streams));
     let serial = streams.begun.fetch_add(1, Ordering::Relaxed);
     // Golden-ratio phases: streams begun together do not all speak in the same millisecond.
     let phase = pace.gap.mul_f64((float(serial) * 0.618_033_988_75).fract());
     let (mut reader, mut writer) = socket.split();
-    let mut opening = STREAM_HEAD.as_bytes().to_vec();
-    chunk(&mut opening, OPENING);
+    let mut opening = form.head().into_bytes();
+    form.chunk(&mut opening, OPENING)?;
     writer.write_all(&opening).await?;
     let mut due = Instant::now() + pace.lead + phase;
     let mut bytes = Vec::with_capacity(256);
@@ -171,13 +183,13 @@ async fn paced(socket: &mut TcpStream, pace: &Pace, streams: &Arc<Streams>) -> R
         }
         bytes.clear();
         let stamp = clock::unix_nanos();
-        chunk(
+        form.chunk(
             &mut bytes,
             &format!(
                 "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\
                  \"delta\":{{\"type\":\"text_delta\",\"text\":\"@t={stamp:019}; some words\"}}}}\n\n"
             ),
-        );
+        )?;
         writer.write_all(&bytes).await?;
         due += pace.gap;
     }
@@ -185,14 +197,60 @@ async fn paced(socket: &mut TcpStream, pace: &Pace, streams: &Arc<Streams>) -> R
         anyhow::ensure!(reader.read(&mut gone).await? > 0, "the reader has gone");
     }
     bytes.clear();
-    chunk(&mut bytes, ENDING);
+    form.chunk(&mut bytes, ENDING)?;
     bytes.extend_from_slice(b"0\r\n\r\n");
     writer.write_all(&bytes).await?;
     Ok(())
 }
 
-fn chunk(out: &mut Vec<u8>, text: &str) {
-    out.extend_from_slice(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes());
+/// What a stream is made of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Anthropic's server-sent events.
+    Events,
+    /// AWS's frames, each with an event's data in Base64.
+    Frames,
+}
+
+impl Form {
+    fn head(self) -> String {
+        match self {
+            Self::Events => STREAM_HEAD.to_owned(),
+            Self::Frames => {
+                STREAM_HEAD.replace("text/event-stream; charset=utf-8", FRAMES_CONTENT_TYPE)
+            }
+        }
+    }
+
+    /// Appends events as one chunk.
+    fn chunk(self, out: &mut Vec<u8>, events: &str) -> Result<()> {
+        let mut framed = Vec::new();
+        let bytes = if self == Self::Events {
+            events.as_bytes()
+        } else {
+            for data in events.lines().filter_map(|it| it.strip_prefix("data: ")) {
+                frame(data, &mut framed)?;
+            }
+            &framed
+        };
+        out.extend_from_slice(format!("{:x}\r\n", bytes.len()).as_bytes());
+        out.extend_from_slice(bytes);
+        out.extend_from_slice(b"\r\n");
+        Ok(())
+    }
+}
+
+const FRAMES_CONTENT_TYPE: &str = "application/vnd.amazon.eventstream";
+
+fn frame(data: &str, out: &mut Vec<u8>) -> Result<()> {
+    let encoded = base64_simd::STANDARD.encode_to_string(data.as_bytes());
+    let text = |text: &'static str| HeaderValue::String(text.into());
+    let message = Message::new(format!("{{\"bytes\":\"{encoded}\"}}").into_bytes())
+        .add_header(Header::new(":event-type", text("chunk")))
+        .add_header(Header::new(":content-type", text("application/json")))
+        .add_header(Header::new(":message-type", text("event")));
+    write_message_to(&message, out)?;
+    Ok(())
 }
 
 fn plain(text: &str) -> Vec<u8> {

@@ -36,6 +36,8 @@ pub(crate) enum Kind {
     NginxChecked,
     /// cc-relay with its defaults: key check, body scan, observer, JSON log.
     Relay,
+    /// The same in front of Bedrock: streams arrive as frames and are signed for.
+    Bedrock,
 }
 
 impl Kind {
@@ -48,6 +50,7 @@ impl Kind {
             Self::Nginx => "nginx",
             Self::NginxChecked => "nginx + key check + JSON log",
             Self::Relay => "cc-relay",
+            Self::Bedrock => "cc-relay, Bedrock",
         }
     }
 }
@@ -163,9 +166,9 @@ impl Launcher {
             ]);
             return Ok((command, None));
         }
-        if kind == Kind::Relay {
+        if matches!(kind, Kind::Relay | Kind::Bedrock) {
             let path = folder.join("config.yaml");
-            fs::write(&path, relay_config(address, self.mock))?;
+            fs::write(&path, relay_config(kind, address, self.mock))?;
             let mut command = Command::new(&self.relay);
             command.args(["serve", "--config"]).arg(path);
             return Ok((command, None));
@@ -216,12 +219,18 @@ impl Mock {
 }
 
 /// Its JSON log goes to standard error, which `start` puts into a file of the subject's folder.
-fn relay_config(listen: SocketAddr, mock: SocketAddr) -> String {
+fn relay_config(kind: Kind, listen: SocketAddr, mock: SocketAddr) -> String {
+    let provider = if kind == Kind::Bedrock {
+        "    type: bedrock\n    runtime: invoke\n    aws_region: us-east-1\n    \
+         aws_access_key_id: AKIDEXAMPLE\n    aws_secret_access_key: not-a-real-secret-key\n"
+            .to_owned()
+    } else {
+        format!("    type: anthropic\n    keys:\n      - key: \"{UPSTREAM_KEY}\"\n")
+    };
     format!(
         "server:\n  listen: \"{listen}\"\n  max_concurrent: 20000\n  \
          max_connections: 20000\n  auth:\n    api_key: \"{CLIENT_KEY}\"\n\
-         providers:\n  - name: up\n    type: anthropic\n    base_url: \"http://{mock}\"\n    \
-         keys:\n      - key: \"{UPSTREAM_KEY}\"\n\
+         providers:\n  - name: up\n    base_url: \"http://{mock}\"\n{provider}\
          logging:\n  format: json\n  level: info\n"
     )
 }

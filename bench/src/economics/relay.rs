@@ -170,6 +170,8 @@ fn target(name: &str, keys: Arc<KeyPool>) -> Arc<Target> {
         priority: 0,
         weight: 1,
         models: Vec::new(),
+        knows: None,
+        behind: None,
         model_mapping: ModelMap::default(),
         max_body_bytes: usize::MAX,
         accepts_client_credential: false,

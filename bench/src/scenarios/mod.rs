@@ -4,6 +4,7 @@
 //! leave one running.
 pub(crate) mod disconnect;
 pub(crate) mod events;
+pub(crate) mod frames;
 pub(crate) mod latency;
 pub(crate) mod memory;
 pub(crate) mod requests;
@@ -28,6 +29,8 @@ pub(crate) enum Scenario {
     Latency,
     /// Latency and CPU an event over 200 paced streams.
     Events,
+    /// Latency and CPU an event of Bedrock, beside those that pass as they are.
+    Frames,
     /// Events a second and CPU an event over 16 streams without a gap.
     Rush,
     /// System calls an event.
@@ -41,10 +44,11 @@ pub(crate) enum Scenario {
 }
 
 /// Every scenario, in the order in which they run.
-pub(crate) const ALL: [Scenario; 8] = [
+pub(crate) const ALL: [Scenario; 9] = [
     Scenario::Requests,
     Scenario::Latency,
     Scenario::Events,
+    Scenario::Frames,
     Scenario::Rush,
     Scenario::Syscalls,
     Scenario::Memory,
@@ -95,6 +99,7 @@ impl Plan {
             Scenario::Requests => requests::run(self).await,
             Scenario::Latency => latency::run(self).await,
             Scenario::Events => events::run(self).await,
+            Scenario::Frames => frames::run(self).await,
             Scenario::Rush => rush::run(self).await,
             Scenario::Syscalls => syscalls::run(self).await,
             Scenario::Memory => memory::run(self).await,

@@ -62,7 +62,8 @@ pub fn assemble(
     let breaker = breaker(&plan.health.breaker);
     let enabled = plan.providers.iter().filter(|provider| provider.enabled);
     let upstreams = enabled
-        .map(|provider| upstream(provider, plan, breaker, memory))
+        .flat_map(relay_config::ProviderPlan::variants)
+        .map(|variant| upstream(&variant, plan, breaker, memory))
         .collect::<anyhow::Result<Vec<Upstream>>>()?;
     let targets: Vec<Arc<Target>> = upstreams.iter().map(|it| Arc::clone(&it.target)).collect();
     let connectors = upstreams.iter().map(Upstream::connector).collect();
@@ -71,7 +72,7 @@ pub fn assemble(
     let routing = &plan.routing;
     let snapshot = Snapshot {
         auth: auth(&server.auth),
-        routing: snapshot_routing(routing, homes),
+        routing: snapshot_routing(routing, &targets, homes),
         targets,
         limits: Limits {
             max_body_bytes: server.max_body_bytes,
@@ -156,12 +157,22 @@ fn breaker(plan: &BreakerPlan) -> BreakerOptions {
     }
 }
 
-fn snapshot_routing(plan: &RoutingPlan, homes: usize) -> Routing {
+fn snapshot_routing(plan: &RoutingPlan, targets: &[Arc<Target>], homes: usize) -> Routing {
     let kind = strategy(plan.strategy);
     let id = |name: &String| TargetId::new(name.as_str());
+    // Who stands in for a provider goes where it goes.
+    let with_stand_ins = |name: &String| {
+        let id = id(name);
+        let behind = targets
+            .iter()
+            .filter(|it| it.behind.as_ref() == Some(&id))
+            .map(|it| it.id.clone());
+        let behind: Vec<TargetId> = behind.collect();
+        std::iter::once(id).chain(behind)
+    };
     let rule = |rule: &relay_config::ModelRule| ModelRule {
         pattern: Pattern::new(&rule.pattern),
-        targets: rule.providers.iter().map(id).collect(),
+        targets: rule.providers.iter().flat_map(with_stand_ins).collect(),
     };
     let default_target = plan.default_provider.as_ref().map(id);
     let triggers = plan.triggers;

@@ -7,6 +7,7 @@
 mod default;
 mod provider;
 mod routing;
+mod runtime;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,12 +20,13 @@ use relay_core::secret::Secret;
 
 pub use provider::{
     AccessKey, Application, AwsPlan, AzurePlan, CloudPlan, GooglePlan, KeyPlace, ProviderKind,
-    ProviderPlan, VersionPlan,
+    ProviderPlan, RuntimePlan, VersionPlan,
 };
 pub use routing::{
     AffinityMode, AffinityPlan, BreakerPlan, HealthCheckPlan, HealthPlan, ModelRule, PoolingPlan,
     RoutingPlan, SelectionPlan, StrategyPlan, TriggerPlan,
 };
+pub use runtime::Variant;
 
 /// A checked configuration.
 #[derive(Clone, Debug)]

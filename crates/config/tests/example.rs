@@ -217,7 +217,7 @@ fn other(pointer: &str, value: &Value) -> Option<Value> {
         "http_version" => json!("http1"),
         "level" => json!("debug"),
         "format" => json!("json"),
-        "base_url" => json!("https://example.com"),
+        "base_url" | "mantle_base_url" => json!("https://example.com"),
         "prewarm" => json!(2),
         "type" => json!("ollama"),
         "key_header" => json!("x-api-key"),

@@ -55,6 +55,11 @@ pub struct Target {
     pub weight: u32,
     /// The models it serves; empty for all.
     pub models: Vec<Pattern>,
+    /// Which names of models its interface knows at all; `None` for any.
+    pub knows: Option<fn(&str) -> bool>,
+    /// The target that it stands in for: it is asked right behind that one, where that one has the
+    /// model.
+    pub behind: Option<TargetId>,
     /// Names it has for models.
     pub model_mapping: ModelMap,
     /// Longest body it takes, in bytes.
@@ -71,7 +76,9 @@ impl Target {
         let name = self.model_mapping.find(asked.as_str());
         let listed = |name: &ModelName| self.models.iter().any(|it| it.matches(name.as_str()));
         let serves = self.models.is_empty() || listed(asked) || name.is_some_and(listed);
-        serves.then(|| name.unwrap_or(asked))
+        let name = name.unwrap_or(asked);
+        let known = self.knows.is_none_or(|knows| knows(name.as_str()));
+        (serves && known).then_some(name)
     }
 }
 

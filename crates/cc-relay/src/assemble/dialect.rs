@@ -5,7 +5,9 @@
 use anyhow::Context as _;
 use http::Uri;
 use http::header::{HeaderName, HeaderValue};
-use relay_config::{AwsPlan, CloudPlan, KeyPlace, ProviderKind, ProviderPlan, VersionPlan};
+use relay_config::{
+    AwsPlan, CloudPlan, KeyPlace, ProviderKind, ProviderPlan, RuntimePlan, VersionPlan,
+};
 use relay_core::provider::Provider;
 use relay_providers::bedrock::invoke::{self, Bedrock};
 use relay_providers::compatible::{Compatible, KeyHeader, row};
@@ -31,12 +33,14 @@ pub(crate) fn dialect(provider: &ProviderPlan, base: &Uri) -> anyhow::Result<Box
             version: body_version(provider, vertex::VERSION),
             counts_tokens: provider.counts_tokens.unwrap_or(true),
         }),
-        (CloudPlan::Aws(aws), ProviderKind::Bedrock) if aws.mantle => Box::new(signed(
-            compatible("bedrock_mantle")?,
-            "bedrock-mantle",
-            aws,
-            base,
-        )?),
+        (CloudPlan::Aws(aws), ProviderKind::Bedrock) if aws.runtime == RuntimePlan::Mantle => {
+            Box::new(signed(
+                compatible("bedrock_mantle")?,
+                "bedrock-mantle",
+                aws,
+                base,
+            )?)
+        }
         (CloudPlan::Aws(aws), ProviderKind::Bedrock) => Box::new(Bedrock {
             path_prefix: prefix.trim_end_matches('/').into(),
             model_prefix: provider

@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use http::Uri;
 use relay_config::{
     AffinityMode, AwsPlan, AzurePlan, CloudPlan, HttpVersion, KeyPlan, Plan, ProviderPlan,
-    ProxyPlan, RoutingPlan, SelectionPlan,
+    ProxyPlan, RoutingPlan, SelectionPlan, Variant,
 };
 use relay_core::breaker::BreakerOptions;
 use relay_core::credential::UpstreamCredential;
@@ -19,6 +19,7 @@ use relay_core::secret::{Secret, SecretDigest};
 use relay_core::snapshot::{Target, TargetId};
 use relay_core::station::Station;
 use relay_identity::{EntraApp, EntraChain, Keeper, Source, identity};
+use relay_providers::bedrock::mantle;
 use relay_proxy::{self as proxy, Background, Connector, ConnectorOptions, ProxyChoice};
 use tokio_util::sync::CancellationToken;
 
@@ -72,11 +73,12 @@ impl Upstream {
 
 /// Makes an upstream.
 pub(super) fn upstream(
-    provider: &ProviderPlan,
+    variant: &Variant,
     plan: &Plan,
     options: BreakerOptions,
     memory: &Memory,
 ) -> anyhow::Result<Upstream> {
+    let provider = &variant.plan;
     let base = base_url(provider)?;
     let place = format!("{} {}", provider.kind.as_str(), provider.base_url);
     let kept = memory.of(&provider.name, &place);
@@ -88,7 +90,7 @@ pub(super) fn upstream(
         None => Station::new(KeyPool::new(keys.clone(), selection), options),
     };
     Ok(Upstream {
-        target: Arc::new(target(provider, &base, plan, station)?),
+        target: Arc::new(target(variant, &base, plan, station)?),
         place,
         reached: reached(provider, &base, kept)?,
         issuer,
@@ -106,11 +108,12 @@ fn base_url(provider: &ProviderPlan) -> anyhow::Result<Uri> {
 }
 
 fn target(
-    provider: &ProviderPlan,
+    variant: &Variant,
     base: &Uri,
     plan: &Plan,
     station: Arc<Station>,
 ) -> anyhow::Result<Target> {
+    let provider = &variant.plan;
     Ok(Target {
         id: TargetId::new(provider.name.as_str()),
         provider: dialect(provider, base)?,
@@ -118,6 +121,8 @@ fn target(
         priority: provider.priority,
         weight: provider.weight,
         models: provider.models.iter().map(|it| Pattern::new(it)).collect(),
+        knows: variant.limited.then_some(mantle::has),
+        behind: variant.behind.as_deref().map(TargetId::new),
         model_mapping: model_map(&provider.model_mapping),
         max_body_bytes: provider
             .max_body_bytes

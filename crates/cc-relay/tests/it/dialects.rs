@@ -3,6 +3,7 @@
 
 mod count;
 mod refusals;
+mod runtime;
 mod turns;
 
 use std::sync::LazyLock;

@@ -5,8 +5,9 @@
 
 use super::Check;
 use crate::plan::{
-    AccessKey, Application, AwsPlan, AzurePlan, CloudPlan, GooglePlan, ProviderKind,
+    AccessKey, Application, AwsPlan, AzurePlan, CloudPlan, GooglePlan, ProviderKind, RuntimePlan,
 };
+
 use crate::raw;
 
 /// What a cloud's settings come to.
@@ -72,7 +73,7 @@ impl Check<'_, '_> {
         let region = region
             .and_then(|it| self.label(it, &region_path))
             .unwrap_or_default();
-        let mantle = raw.runtime == Some(raw::Runtime::Mantle);
+        let runtime = self.runtime(raw, kind, &region, path);
         let workspace = if kind == ProviderKind::ClaudeAws {
             let at = format!("{path}.workspace_id");
             self.needed(raw.workspace_id.take(), &at, "the console shows it")
@@ -80,22 +81,56 @@ impl Check<'_, '_> {
             None
         };
         let access_key = self.access_key(raw, path);
-        let base_url = if kind == ProviderKind::ClaudeAws {
-            format!("https://aws-external-anthropic.{region}.api.aws")
-        } else if mantle {
-            format!("https://bedrock-mantle.{region}.api.aws/anthropic")
-        } else {
-            format!("https://bedrock-runtime.{region}.amazonaws.com")
+        let base_url = match runtime {
+            _ if kind == ProviderKind::ClaudeAws => {
+                format!("https://aws-external-anthropic.{region}.api.aws")
+            }
+            RuntimePlan::Mantle => mantle(&region),
+            RuntimePlan::Invoke | RuntimePlan::Auto { .. } => {
+                format!("https://bedrock-runtime.{region}.amazonaws.com")
+            }
         };
         Cloud {
             plan: CloudPlan::Aws(AwsPlan {
                 region,
                 profile: raw.aws_profile.take(),
                 access_key,
-                mantle,
+                runtime,
                 workspace,
             }),
             base_url: Some(base_url),
+        }
+    }
+
+    /// Decides which interface of Bedrock is spoken to.
+    fn runtime(
+        &mut self,
+        raw: &mut raw::Provider,
+        kind: ProviderKind,
+        region: &str,
+        path: &str,
+    ) -> RuntimePlan {
+        let at = format!("{path}.mantle_base_url");
+        let elsewhere = raw.mantle_base_url.take();
+        let is_auto = match raw.runtime {
+            Some(runtime) => runtime == raw::Runtime::Auto,
+            None => kind == ProviderKind::Bedrock && raw.base_url.is_none(),
+        };
+        if !is_auto && elsewhere.is_some() {
+            let message = "`mantle_base_url` means nothing without `runtime: auto`".to_owned();
+            let help =
+                "remove it, or write `runtime: auto`; with `runtime: mantle` it is `base_url`";
+            let label = "nothing goes there";
+            self.fault(&at, "config::conflict", message, label, help);
+        }
+        match raw.runtime {
+            Some(raw::Runtime::Mantle) => RuntimePlan::Mantle,
+            _ if is_auto => RuntimePlan::Auto {
+                mantle_base_url: elsewhere
+                    .and_then(|url| self.base_url_at(&url, &at))
+                    .unwrap_or_else(|| mantle(region)),
+            },
+            _ => RuntimePlan::Invoke,
         }
     }
 
@@ -233,6 +268,7 @@ fn aws_settings(raw: &raw::Provider) -> Vec<Option<&'static str>> {
             .map(|_| "aws_secret_access_key"),
         raw.aws_session_token.as_ref().map(|_| "aws_session_token"),
         raw.runtime.map(|_| "runtime"),
+        raw.mantle_base_url.as_ref().map(|_| "mantle_base_url"),
     ]
 }
 
@@ -255,4 +291,9 @@ fn azure_settings(raw: &raw::Provider) -> Vec<Option<&'static str>> {
             .as_ref()
             .map(|_| "azure_client_secret"),
     ]
+}
+
+/// Returns where Bedrock's Messages API is in a region.
+fn mantle(region: &str) -> String {
+    format!("https://bedrock-mantle.{region}.api.aws/anthropic")
 }

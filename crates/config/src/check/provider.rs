@@ -219,7 +219,11 @@ impl Check<'_, '_> {
     }
 
     fn base_url(&mut self, text: &str, path: &str) -> Option<String> {
-        let at = format!("{path}.base_url");
+        self.base_url_at(text, &format!("{path}.base_url"))
+    }
+
+    /// Reads the address of an upstream that stands at this place.
+    pub(super) fn base_url_at(&mut self, text: &str, at: &str) -> Option<String> {
         match address::base_url(text) {
             Ok(url) => {
                 if url.in_the_clear {
@@ -230,8 +234,9 @@ impl Check<'_, '_> {
             }
             Err(why) => {
                 let help = "such as https://api.anthropic.com";
-                let message = "`base_url` must be a plain http or https URL".to_owned();
-                self.fault(&at, "config::bad_url", message, why, help);
+                let name = at.rsplit('.').next().unwrap_or(at);
+                let message = format!("`{name}` must be a plain http or https URL");
+                self.fault(at, "config::bad_url", message, why, help);
                 None
             }
         }

@@ -248,10 +248,24 @@ pub struct AwsPlan {
     pub profile: Option<String>,
     /// A fixed access key; `None` for the chain.
     pub access_key: Option<AccessKey>,
-    /// Whether Bedrock's Messages API is spoken to.
-    pub mantle: bool,
+    /// Which of Bedrock's interfaces is spoken to.
+    pub runtime: RuntimePlan,
     /// The workspace of Claude Platform.
     pub workspace: Option<String>,
+}
+
+/// Which of Bedrock's interfaces is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RuntimePlan {
+    /// `InvokeModel`.
+    Invoke,
+    /// The Messages API.
+    Mantle,
+    /// The Messages API where it has the model, else `InvokeModel`.
+    Auto {
+        /// Where the Messages API is.
+        mantle_base_url: String,
+    },
 }
 
 /// A fixed access key of AWS.

@@ -58,8 +58,11 @@ pub(crate) struct Provider {
     pub(crate) aws_secret_access_key: Option<String>,
     /// AWS: the session token of temporary credentials.
     pub(crate) aws_session_token: Option<String>,
-    /// Bedrock: `invoke` for its own interface, `mantle` for its Messages API. Default `invoke`.
+    /// Bedrock: `invoke` for its own interface, `mantle` for its Messages API, `auto` for the latter
+    /// where it has the model. Default `auto`; `invoke` where `base_url` is given.
     pub(crate) runtime: Option<Runtime>,
+    /// Bedrock with `runtime: auto`: where its Messages API is. Default: as the region says.
+    pub(crate) mantle_base_url: Option<String>,
     /// Google: the project.
     pub(crate) gcp_project_id: Option<String>,
     /// Google: a region, `us`, `eu` or `global`. Default `global`.
@@ -141,6 +144,7 @@ pub(crate) enum CountTokens {
 #[derive(Clone, Copy, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Runtime {
+    Auto,
     Invoke,
     Mantle,
 }

@@ -3,7 +3,9 @@
 //! In: its plan. Out: lines under the keys of the file. A secret is masked.
 
 use super::{Page, masked};
-use crate::plan::{AwsPlan, AzurePlan, CloudPlan, GooglePlan, KeyPlace, ProviderPlan, VersionPlan};
+use crate::plan::{
+    AwsPlan, AzurePlan, CloudPlan, GooglePlan, KeyPlace, ProviderPlan, RuntimePlan, VersionPlan,
+};
 
 impl Page {
     pub(super) fn dialect(&mut self, plan: &ProviderPlan) {
@@ -44,7 +46,14 @@ impl Page {
                 self.text(2, "aws_session_token", &masked(token));
             }
         }
-        self.set(2, "runtime", if plan.mantle { "mantle" } else { "invoke" });
+        match &plan.runtime {
+            RuntimePlan::Invoke => self.set(2, "runtime", "invoke"),
+            RuntimePlan::Mantle => self.set(2, "runtime", "mantle"),
+            RuntimePlan::Auto { mantle_base_url } => {
+                self.set(2, "runtime", "auto");
+                self.text(2, "mantle_base_url", mantle_base_url);
+            }
+        }
         self.maybe("workspace_id", plan.workspace.as_deref());
     }
 

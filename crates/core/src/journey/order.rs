@@ -25,6 +25,8 @@ pub(super) fn order(
 ) -> Result<Ranking, Nowhere> {
     let mut nowhere = Nowhere::UnknownModel;
     let mut contenders: SmallVec<[Contender<'_>; 8]> = SmallVec::new();
+    // Those that stand right behind another: by their place and its.
+    let mut second: SmallVec<[(usize, usize); 4]> = SmallVec::new();
     let kind = snapshot.routing.kind;
     for (place, target) in snapshot.targets.iter().enumerate() {
         let Some(model) = target.name_of(&errand.model) else {
@@ -33,6 +35,11 @@ pub(super) fn order(
         if errand.body_bytes > target.max_body_bytes {
             let limit_bytes = u64::try_from(target.max_body_bytes).unwrap_or(u64::MAX);
             nowhere = nowhere.or_too_long(limit_bytes);
+            continue;
+        }
+        let is_principal = |it: &&Contender<'_>| target.behind.as_ref() == Some(it.id);
+        if let Some(principal) = contenders.iter().find(is_principal) {
+            second.push((place, principal.place));
             continue;
         }
         let station = &target.station;
@@ -61,6 +68,7 @@ pub(super) fn order(
     }
     let strategy = &*snapshot.routing.strategy;
     let mut order = rank(strategy, Some(errand.model.as_str()), &mut contenders, seed);
+    put_behind(&mut order, &second);
     order.sort_by_key(|place| {
         let target = snapshot.targets.get(*place);
         let is = |home: &Home| target.is_some_and(|target| target.id == home.target);
@@ -74,6 +82,14 @@ pub(super) fn order(
         }
     });
     Ok(order)
+}
+
+/// Puts places right behind others.
+fn put_behind(order: &mut Ranking, pairs: &[(usize, usize)]) {
+    for (place, principal) in pairs {
+        let at = order.iter().position(|it| it == principal);
+        order.insert(at.map_or(order.len(), |at| at.saturating_add(1)), *place);
+    }
 }
 
 /// Returns where a session's cache is, or where its first request was sent just now.

@@ -37,7 +37,8 @@ pub(super) async fn providers(plan: Option<&Plan>, env: &Environment) -> Vec<Fin
         )];
     };
     let mut findings = Vec::new();
-    for provider in &plan.providers {
+    let variants = plan.providers.iter().flat_map(ProviderPlan::variants);
+    for provider in &variants.map(|it| it.plan).collect::<Vec<_>>() {
         let name = &provider.name;
         if !provider.enabled {
             findings.push(Finding::skipped(
