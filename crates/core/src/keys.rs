@@ -11,10 +11,12 @@
 mod books;
 mod choice;
 mod class;
+mod field;
 mod key;
 mod ledger;
 mod lease;
 mod pool;
+mod search;
 mod select;
 mod window;
 

@@ -87,12 +87,15 @@ impl Inner {
         let Some(pending) = booking.pending.take() else {
             return;
         };
-        let Some(account) = self.key(booking.key).map(|key| key.account) else {
+        let Some(number) = self.key(booking.key).map(|key| key.account) else {
             return;
         };
-        let account = self.accounts.get_mut(account);
+        let account = self.accounts.get_mut(number);
         if let Some(ledger) = account.and_then(|account| account.ledger(&booking.class)) {
             ledger.release(&pending, returned, now);
+            if returned {
+                self.wake_account(number);
+            }
         }
     }
 
@@ -127,9 +130,7 @@ impl Inner {
             if let Some(account) = self.accounts.get_mut(place) {
                 account.organisation = Some(organisation.into());
             }
-            if let Some(key) = self.key(id) {
-                key.account = place;
-            }
+            self.account_of(id, place);
             return;
         };
         let own = self
@@ -143,8 +144,13 @@ impl Inner {
                 shared.merge(&ledger);
             }
         }
-        if let Some(key) = self.key(id) {
-            key.account = found;
+        self.account_of(id, found);
+    }
+
+    fn account_of(&mut self, id: KeyId, account: usize) {
+        let Some(key) = self.key(id) else { return };
+        if std::mem::replace(&mut key.account, account) != account {
+            self.moved = true;
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::key::need;
 use super::pool::Inner;
+use super::search::{Counts, Found};
 use super::select::{TRIES, Tier};
 use super::{Ask, Denied, Selection};
 use crate::moment::Moment;
@@ -56,6 +57,9 @@ impl Inner {
         {
             return Some(place);
         }
+        if self.moved {
+            self.lay_out();
+        }
         let mut tiers = std::mem::take(&mut self.tiers);
         let mut found = None;
         for tier in &mut tiers {
@@ -81,17 +85,37 @@ impl Inner {
         if at <= now || workspace.is_none() {
             return Some(at);
         }
-        let mut soonest = at;
-        for other in 0..self.keys.len() {
-            let shares = self
-                .keys
-                .get(other)
-                .is_some_and(|key| key.workspace == workspace);
-            if shares && let Some(at) = self.fits_at(other, &ask, now) {
-                soonest = soonest.min(at);
+        let account = self.keys.get(place)?.account;
+        let shares = |inner: &Self, place: usize| {
+            let key = inner.keys.get(place);
+            key.is_some_and(|key| key.workspace == workspace)
+        };
+        let other = self.soonest_of(&ask, (Some(account), &shares), now);
+        Some(other.map_or(at, |other| other.min(at)))
+    }
+
+    /// Returns when the first key can serve; of one account's, if one is named, those that `counts`
+    /// admits.
+    fn soonest_of(
+        &mut self,
+        ask: &Ask<'_>,
+        which: (Option<usize>, Counts<'_>),
+        now: Moment,
+    ) -> Option<Moment> {
+        if self.moved {
+            self.lay_out();
+        }
+        let mut tiers = std::mem::take(&mut self.tiers);
+        let mut soonest: Option<Moment> = None;
+        for tier in &mut tiers {
+            let at = self.soonest(tier, ask, which, now);
+            soonest = soonest.into_iter().chain(at).min();
+            if soonest == Some(now) {
+                break;
             }
         }
-        Some(soonest)
+        self.tiers = tiers;
+        soonest
     }
 
     /// The home itself, then keys that share its cache, the guest, and keys that share its
@@ -115,23 +139,57 @@ impl Inner {
                 // Nothing is known of it yet: nobody is a relative.
                 continue;
             }
-            let relatives: smallvec::SmallVec<[usize; TRIES]> = self
-                .keys
-                .iter()
-                .enumerate()
-                .filter(|(_, key)| {
+            let is_relative = |inner: &Self, place: usize| {
+                let key = inner.keys.get(place);
+                key.is_some_and(|key| {
                     key.account == account && (key.workspace == workspace) == same_workspace
                 })
-                .map(|(place, _)| place)
-                .take(TRIES)
-                .collect();
-            for place in relatives {
-                if self.fits_at(place, ask, now) == Some(now) {
-                    return Some(place);
-                }
+            };
+            let found = self.relative(account, &is_relative, ask, now);
+            if found.is_some() {
+                return found;
             }
         }
         None
+    }
+
+    /// Returns a key of an account that can serve, among those that `counts` admits.
+    fn relative(
+        &mut self,
+        account: usize,
+        counts: Counts<'_>,
+        ask: &Ask<'_>,
+        now: Moment,
+    ) -> Option<usize> {
+        if self.moved {
+            self.lay_out();
+        }
+        let mut tiers = std::mem::take(&mut self.tiers);
+        let mut found = None;
+        for tier in &mut tiers {
+            found = match &mut tier.field {
+                None => {
+                    let mut members = tier.members.iter().copied();
+                    members.find(|place| {
+                        counts(self, *place) && self.fits_at(*place, ask, now) == Some(now)
+                    })
+                }
+                Some(field) => {
+                    let range = field.of_account(account).unwrap_or(0..0);
+                    let mut fitting = Found::new();
+                    self.search_in(field, range, ask, now, |place| {
+                        fitting.push(place);
+                        fitting.len() >= TRIES
+                    });
+                    fitting.into_iter().find(|place| counts(self, *place))
+                }
+            };
+            if found.is_some() {
+                break;
+            }
+        }
+        self.tiers = tiers;
+        found
     }
 
     pub(super) fn choose_in(
@@ -143,14 +201,40 @@ impl Inner {
         let cell = std::cell::RefCell::new(&mut *self);
         let fits = |place| cell.borrow_mut().fits_at(place, ask, now) == Some(now);
         let selection = cell.borrow().selection;
-        if let (Selection::Placed, Some(session)) = (selection, ask.place) {
-            return tier.place(session, fits, |place| {
+        let found = if let (Selection::Placed, Some(session)) = (selection, ask.place) {
+            tier.place(session, fits, |place| {
                 cell.borrow_mut().is_overloaded(place, now)
-            });
-        }
-        tier.pick(selection, seed, fits, |place| {
-            cell.borrow_mut().score(place, now)
-        })
+            })
+        } else {
+            tier.pick(selection, seed, fits, |place| {
+                cell.borrow_mut().score(place, now)
+            })
+        };
+        found.or_else(|| self.choose_beyond(tier, ask, (now, seed)))
+    }
+
+    /// Chooses in a large tier where those that come first cannot serve.
+    fn choose_beyond(
+        &mut self,
+        tier: &mut Tier,
+        ask: &Ask<'_>,
+        (now, draw): (Moment, u64),
+    ) -> Option<usize> {
+        let selection = match (self.selection, ask.place) {
+            (Selection::Placed, None) => Selection::LeastLoaded,
+            (selection, _) => selection,
+        };
+        let most = match selection {
+            Selection::Placed | Selection::RoundRobin | Selection::Random => 1,
+            Selection::LeastLoaded | Selection::Weighted => TRIES,
+        };
+        // Sessions alike are placed alike.
+        let seed = ask.place.filter(|_| selection == Selection::Placed);
+        let from = tier.origin(selection, seed.unwrap_or(draw));
+        let mut field = tier.field.take()?;
+        let fitting = self.search(&mut field, ask, (from, most), now);
+        tier.field = Some(field);
+        tier.settle(selection, &fitting, |place| self.score(place, now))
     }
 
     /// How loaded a key is: by its tightest limit, by requests under way for its weight, by how
@@ -182,15 +266,7 @@ impl Inner {
     }
 
     pub(super) fn free_at(&mut self, ask: &Ask<'_>, now: Moment) -> Option<Moment> {
-        let mut soonest: Option<Moment> = None;
-        for place in 0..self.keys.len() {
-            let at = self.fits_at(place, ask, now);
-            if at == Some(now) {
-                return at;
-            }
-            soonest = soonest.into_iter().chain(at).min();
-        }
-        soonest
+        self.soonest_of(ask, (None, &|_, _| true), now)
     }
 
     pub(super) fn denied(&mut self, ask: &Ask<'_>, now: Moment) -> Denied {

@@ -52,6 +52,8 @@ pub(super) struct Inner {
     /// What heat is counted from.
     pub(super) epoch: Moment,
     pub(super) turns: u64,
+    /// Keys have changed their accounts: fields are laid out anew before they are used.
+    pub(super) moved: bool,
 }
 
 impl KeyPool {
@@ -68,9 +70,15 @@ impl KeyPool {
             weight: 0.0,
             epoch: Moment::START,
             turns: 0,
+            moved: false,
         })));
         pool.update(keys, selection);
         pool
+    }
+
+    #[cfg(test)]
+    pub(super) fn inner(&self) -> parking_lot::MutexGuard<'_, Inner> {
+        self.0.lock()
     }
 
     /// Takes other keys. Those that stay keep what they used and what is known of them.
@@ -157,7 +165,12 @@ impl KeyPool {
     /// Ends every cooldown of a key: it was seen to work.
     pub fn unpark(&self, key: KeyId) {
         let mut inner = self.0.lock();
-        let Some(key) = inner.key(key) else { return };
+        let Some(place) = inner.places.get(&key).copied() else {
+            return;
+        };
+        let Some(key) = inner.keys.get_mut(place) else {
+            return;
+        };
         key.parked_until = Moment::START;
         let account = key.account;
         if let Some(account) = inner.accounts.get_mut(account) {
@@ -166,6 +179,8 @@ impl KeyPool {
                 ledger.forbidden_until = Moment::START;
             }
         }
+        inner.wake(place);
+        inner.wake_account(account);
     }
 
     /// Returns keys that are left alone by themselves, not by a limit.
@@ -263,8 +278,8 @@ impl KeyPool {
         {
             key.workspace = Some(workspace.into());
         }
-        let account = key.account;
-        let Some(account) = inner.accounts.get_mut(account) else {
+        let number = key.account;
+        let Some(account) = inner.accounts.get_mut(number) else {
             return;
         };
         let says = |name: &http::HeaderName| name.as_str().starts_with("anthropic-ratelimit-");
@@ -279,6 +294,7 @@ impl KeyPool {
                 ledger.release(&pending, false, now);
             }
             ledger.observe(headers, status, now, unix);
+            inner.wake_account(number);
         }
     }
 
@@ -301,6 +317,9 @@ impl KeyPool {
         if let Some(key) = inner.key(booking.key) {
             key.take_back(&less, booking.at, now);
             key.count(&more, now);
+        }
+        if less != [0; 4] {
+            inner.wake_key(booking.key);
         }
         booking.input = input;
         booking.output = output;
@@ -326,6 +345,7 @@ impl KeyPool {
             key.in_flight = key.in_flight.saturating_sub(1);
             key.take_back(&all, booking.at, now);
         }
+        inner.wake_key(booking.key);
         inner.release(booking, true, now);
     }
 }
@@ -361,6 +381,7 @@ impl Inner {
             Tier::new(&members)
         };
         self.tiers = priorities.into_iter().map(tier).collect();
+        self.lay_out();
         self.heat = self.keys.iter().map(|key| key.heat).sum();
         self.placed = self.keys.iter().map(|key| key.placed).sum();
         self.weight = self.keys.iter().map(|key| f64::from(key.spec.weight)).sum();

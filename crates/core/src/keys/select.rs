@@ -1,12 +1,13 @@
 //! The order in which the keys of one priority are tried.
 //!
-//! Each way looks at few keys in the usual case, however many there are: a ring is searched, turns
-//! are counted, a stride is the least of a set. Only where nearly all are spent is every key looked
-//! at.
+//! Each way looks at few keys, however many there are: a ring is searched, turns are counted, a
+//! stride is the least of a set. In a large pool, where these few are all spent, its field knows
+//! who is not.
 
 use std::collections::BTreeSet;
 
 use super::Selection;
+use super::field::Field;
 use crate::chance::{below, hash, pair};
 use crate::secret::KeyId;
 
@@ -33,7 +34,11 @@ pub(super) struct Tier {
     cursor: usize,
     /// Who is next by weight: each after as many strides as it had turns.
     strides: BTreeSet<(u64, usize)>,
+    /// How many strides each member has made.
+    passes: Vec<u64>,
     now: u64,
+    /// What is known of when the keys can serve, where they are many.
+    pub(super) field: Option<Field>,
 }
 
 impl Tier {
@@ -49,6 +54,7 @@ impl Tier {
             tier.members.push(*place);
             tier.sums.push(sum);
             tier.strides.insert((0, *place));
+            tier.passes.push(0);
             let points = POINTS.saturating_mul(weight).saturating_mul(count) / total.max(1);
             let own = hash(id.as_str().as_bytes());
             for point in 0..points.clamp(1, MOST_POINTS) {
@@ -59,8 +65,64 @@ impl Tier {
         tier
     }
 
-    /// Returns the first key that `fits` takes, in the order of `selection`. `score` is how loaded
-    /// a key is, for the selection that compares.
+    /// Returns how many keys are tried in their order before the field is asked for the others.
+    fn tries(&self) -> usize {
+        if self.field.is_some() {
+            TRIES
+        } else {
+            self.members.len()
+        }
+    }
+
+    /// Returns where the field is searched from, for a selection that found nobody in its order.
+    pub(super) fn origin(&self, selection: Selection, seed: u64) -> usize {
+        let next = self.members.get(self.cursor).copied();
+        let position = self.field.as_ref().and_then(|field| field.position(next?));
+        if selection == Selection::RoundRobin {
+            return position.unwrap_or(0);
+        }
+        let count = u64::try_from(self.members.len()).unwrap_or(0);
+        usize::try_from(below(seed, count)).unwrap_or(0)
+    }
+
+    /// Chooses among keys that fit and were found out of order, and counts the turn.
+    pub(super) fn settle<S: PartialOrd>(
+        &mut self,
+        selection: Selection,
+        fitting: &[usize],
+        mut score: impl FnMut(usize) -> S,
+    ) -> Option<usize> {
+        let first = fitting.first().copied()?;
+        match selection {
+            Selection::Placed | Selection::Random => Some(first),
+            Selection::RoundRobin => {
+                let at = self.members.binary_search(&first).ok()?;
+                self.cursor = at.saturating_add(1);
+                Some(first)
+            }
+            Selection::Weighted => {
+                let pass = |place: &&usize| {
+                    let at = self.members.binary_search(place).ok()?;
+                    self.passes.get(at).copied()
+                };
+                let place = *fitting.iter().min_by_key(pass)?;
+                self.step(place)
+            }
+            Selection::LeastLoaded => {
+                let mut best: Option<(S, usize)> = None;
+                for place in fitting {
+                    let load = score(*place);
+                    if best.as_ref().is_none_or(|(least, _)| load < *least) {
+                        best = Some((load, *place));
+                    }
+                }
+                best.map(|(_, place)| place)
+            }
+        }
+    }
+
+    /// Returns the first key that `fits` takes, in the order of `selection`; in a large pool, of
+    /// the first few. `score` is how loaded a key is, for the selection that compares.
     pub(super) fn pick<S: PartialOrd>(
         &mut self,
         selection: Selection,
@@ -123,11 +185,14 @@ impl Tier {
     }
 
     fn by_stride(&mut self, mut fits: impl FnMut(usize) -> bool) -> Option<usize> {
-        let (pass, place) = self
-            .strides
-            .iter()
-            .copied()
-            .find(|(_, place)| fits(*place))?;
+        let tries = self.tries();
+        let mut next = self.strides.iter().take(tries).map(|(_, place)| *place);
+        let place = next.find(|place| fits(*place))?;
+        self.step(place)
+    }
+
+    /// Counts a turn by weight.
+    fn step(&mut self, place: usize) -> Option<usize> {
         let at = self.members.binary_search(&place).ok()?;
         let below = at.checked_sub(1).and_then(|at| self.sums.get(at)).copied();
         let weight = self
@@ -136,9 +201,12 @@ impl Tier {
             .copied()
             .unwrap_or(1)
             .saturating_sub(below.unwrap_or(0));
+        let slot = self.passes.get_mut(at)?;
+        let pass = *slot;
         // Who could not serve for a while does not get its missed turns all at once.
         self.now = self.now.max(pass);
         let next = pass.max(self.now).saturating_add(STRIDE / weight.max(1));
+        *slot = next;
         self.strides.remove(&(pass, place));
         self.strides.insert((next, place));
         Some(place)
@@ -173,8 +241,11 @@ impl Tier {
             .or_else(|| self.anywhere(seed, fits))
     }
 
-    /// The first that fits, from anywhere on.
+    /// The first that fits, from anywhere on; in a large pool the field is asked instead.
     fn anywhere(&self, seed: u64, mut fits: impl FnMut(usize) -> bool) -> Option<usize> {
+        if self.field.is_some() {
+            return None;
+        }
         let count = u64::try_from(self.members.len()).unwrap_or(0);
         let from = usize::try_from(below(seed, count)).unwrap_or(0);
         self.from(from, &mut fits).map(|(_, place)| place)
@@ -182,7 +253,7 @@ impl Tier {
 
     fn from(&self, from: usize, fits: &mut impl FnMut(usize) -> bool) -> Option<(usize, usize)> {
         let count = self.members.len();
-        (0..count).find_map(|step| {
+        (0..self.tries()).find_map(|step| {
             let at = from.wrapping_add(step).checked_rem(count)?;
             let place = self.members.get(at).copied()?;
             fits(place).then_some((at, place))
