@@ -38,7 +38,7 @@ impl Suite {
 
     fn needs(self) -> &'static [&'static Tool] {
         match self {
-            Self::Python => &[&PYTHON],
+            Self::Python => &[&PYTHON, &PROMTOOL],
             Self::TypeScript => &[&NODE, &NPM],
             Self::Claude => &[&PYTHON, &NODE, &NPM],
         }
@@ -67,6 +67,12 @@ const PYTHON: Tool = Tool {
     name: "python3",
     least: (3, 10),
     how: "install Python 3.10 or newer with its venv module (Debian: apt-get install python3 python3-venv)",
+};
+
+const PROMTOOL: Tool = Tool {
+    name: "promtool",
+    least: (2, 40),
+    how: "it comes with Prometheus (Debian: apt-get install prometheus); it checks metrics and alerts",
 };
 
 /// Brings the clients of the suites into `target/e2e/`, unless they are there.
@@ -195,7 +201,11 @@ fn done(place: &Path, lock: &str) -> Result<()> {
 /// The runner could not start, or no test ran.
 pub(crate) fn run(log: &Log, suite: Suite, variables: &[(&str, PathBuf)]) -> Result<Counts> {
     let mut command = match suite {
-        Suite::Python => pytest(&["e2e/python/sdk", "e2e/python/dialects"]),
+        Suite::Python => pytest(&[
+            "e2e/python/sdk",
+            "e2e/python/dialects",
+            "e2e/python/observability",
+        ]),
         Suite::Claude => pytest(&["e2e/python/claude"]),
         Suite::TypeScript => {
             let mut command = Command::new("node");

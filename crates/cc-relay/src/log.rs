@@ -147,6 +147,12 @@ impl Log {
         }
     }
 
+    /// Returns the count of lines that found no room, which goes on counting.
+    pub fn dropped(&self) -> Arc<AtomicU64> {
+        let inlet = self.inlet.as_ref();
+        inlet.map_or_else(Arc::default, |inlet| Arc::clone(&inlet.dropped))
+    }
+
     /// Sends the events of this process to this log.
     ///
     /// # Errors

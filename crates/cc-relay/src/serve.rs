@@ -37,11 +37,17 @@ impl Live {
     /// A [`Failure`] that says what to do: the port is taken, a certificate cannot be read, or the
     /// address is open to others while nobody has to authenticate.
     pub fn start(plan: Plan, sink: Arc<dyn RecordSink>) -> Result<Self, Failure> {
+        let board = board(&plan)?;
+        Self::with(plan, board, sink)
+    }
+
+    /// Starts a relay that remembers in `board`.
+    ///
+    /// # Errors
+    /// As [`Live::start`].
+    pub fn with(plan: Plan, board: Arc<Board>, sink: Arc<dyn RecordSink>) -> Result<Self, Failure> {
         refuse_open_door(&plan)?;
         let listener = listen(plan.server.listen)?;
-        let affinity = &plan.routing.affinity;
-        let board = Board::new(affinity.max_sessions, plan.routing.max_waiting);
-        let board = Arc::new(board.map_err(|error| unusable(&error.into()))?);
         let (background, works) = Background::new();
         let mut memory = Memory::new(Arc::clone(&board), background);
         let settings = prepare(&plan, &memory)?.commit(&mut memory);
@@ -78,11 +84,19 @@ impl Live {
         }
         self.server.set(assembled.commit(&mut self.memory));
         let mut pending = Vec::new();
+        if plan.metrics != self.plan.metrics {
+            pending.push("metrics");
+        }
         if plan.server.workers != self.plan.server.workers {
             pending.push("server.workers");
         }
         self.plan = plan;
         Ok(pending)
+    }
+
+    /// Goes on with some work beside the requests, until the relay stops.
+    pub fn beside(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.memory.background().add(work);
     }
 
     /// Returns what runs.
@@ -114,6 +128,16 @@ fn prepare(plan: &Plan, memory: &Memory) -> Result<Assembled, Failure> {
         }
     };
     assemble(plan, tls, memory).map_err(|error| unusable(&error))
+}
+
+/// Returns what a relay remembers with, empty.
+///
+/// # Errors
+/// If the built-in prices cannot be read, which a test rules out.
+pub fn board(plan: &Plan) -> Result<Arc<Board>, Failure> {
+    let affinity = &plan.routing.affinity;
+    let board = Board::new(affinity.max_sessions, plan.routing.max_waiting);
+    board.map(Arc::new).map_err(|error| unusable(&error.into()))
 }
 
 fn unusable(error: &anyhow::Error) -> Failure {

@@ -8,6 +8,7 @@ mod address;
 mod client;
 mod cloud;
 mod key;
+mod metrics;
 mod model;
 mod provider;
 mod routing;
@@ -54,6 +55,7 @@ pub(crate) fn check(raw: raw::Raw, walk: &mut Walk<'_>) -> Plan {
     plan.routing = check.routing(raw.routing, &plan.providers);
     plan.health = check.health(&raw.health);
     plan.logging = check.logging(raw.logging);
+    plan.metrics = check.metrics(raw.metrics);
     check.exposure(&plan);
     plan.warnings = check.warnings;
     plan
@@ -216,7 +218,7 @@ impl Check<'_, '_> {
         ServerPlan {
             listen: raw
                 .listen
-                .and_then(|text| self.listen(&text))
+                .and_then(|text| self.listen(&text, "server.listen"))
                 .unwrap_or(base.listen),
             tls: raw.tls.and_then(|tls| self.tls(tls)),
             enable_http2: raw.enable_http2.unwrap_or(base.enable_http2),
@@ -239,18 +241,14 @@ impl Check<'_, '_> {
         }
     }
 
-    fn listen(&mut self, text: &str) -> Option<std::net::SocketAddr> {
+    fn listen(&mut self, text: &str, path: &str) -> Option<std::net::SocketAddr> {
         let parsed = address::listen(text);
         if parsed.is_none() {
-            let message = "`listen` must be an address and a port".to_owned();
+            let name = path.rsplit('.').next().unwrap_or(path);
+            let message = format!("`{name}` must be an address and a port");
             let help = "such as 127.0.0.1:8787 or [::1]:8787; for every interface 0.0.0.0:8787";
-            self.fault(
-                "server.listen",
-                "config::bad_address",
-                message,
-                "not an address",
-                help,
-            );
+            let code = "config::bad_address";
+            self.fault(path, code, message, "not an address", help);
         }
         parsed
     }

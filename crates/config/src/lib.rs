@@ -27,8 +27,9 @@ pub use plan::{
     AccessKey, AffinityMode, AffinityPlan, Application, AuthPlan, AwsPlan, AzurePlan, BreakerPlan,
     ClientKey, CloudPlan, CredentialHeader, DebugPlan, FilePlan, GooglePlan, HealthCheckPlan,
     HealthPlan, HttpVersion, KeyPlace, KeyPlan, LimitsPlan, LogFormat, LogLevel, LoggingPlan,
-    ModelRule, Plan, PoolingPlan, ProviderKind, ProviderPlan, ProxyPlan, RoutingPlan, RuntimePlan,
-    SelectionPlan, ServerPlan, StrategyPlan, TlsPlan, TriggerPlan, Variant, VersionPlan, Warning,
+    MetricsPlan, ModelRule, Plan, PoolingPlan, ProviderKind, ProviderPlan, ProxyPlan, RoutingPlan,
+    RuntimePlan, SelectionPlan, ServerPlan, StrategyPlan, TlsPlan, TriggerPlan, Variant,
+    VersionPlan, Warning,
 };
 pub use schema::schema;
 pub use show::show;

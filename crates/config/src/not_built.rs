@@ -32,7 +32,6 @@ const fn row(path: &'static str, when: When, what: &'static str) -> Row {
 pub(crate) const ROWS: &[Row] = &[
     row("cache", When::Filled, "the cache"),
     row("grpc", When::Filled, "the management API"),
-    row("metrics", When::Filled, "the metrics endpoint"),
     row(
         "logging.output",
         When::Present,

@@ -41,6 +41,8 @@ pub struct Plan {
     pub routing: RoutingPlan,
     /// How upstreams are watched.
     pub health: HealthPlan,
+    /// What is counted for Prometheus.
+    pub metrics: MetricsPlan,
     /// What is allowed but unwise, each with its fix.
     pub warnings: Vec<Warning>,
     /// The file this came from, or `None` without one.
@@ -231,6 +233,17 @@ pub enum HttpVersion {
     Http1,
     /// HTTP/2 only; with prior knowledge where there is no TLS.
     Http2,
+}
+
+/// What is counted for Prometheus, and where it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricsPlan {
+    /// Whether it is. Default false.
+    pub enabled: bool,
+    /// The path of the page. Default `/metrics`.
+    pub endpoint: String,
+    /// The address to listen on. Default `127.0.0.1:9100`.
+    pub listen: SocketAddr,
 }
 
 /// What is logged, and where.

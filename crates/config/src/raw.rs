@@ -32,6 +32,8 @@ pub(crate) struct Raw {
     pub(crate) health: Health,
     /// What is logged, and where.
     pub(crate) logging: Logging,
+    /// What is counted for Prometheus, and where it is read.
+    pub(crate) metrics: Metrics,
 }
 
 /// The listener, its bounds and its clients.
@@ -132,6 +134,18 @@ pub(crate) struct Logging {
     pub(crate) file: Option<LogFile>,
     /// What is added at level `debug`.
     pub(crate) debug_options: DebugOptions,
+}
+
+/// What is counted for Prometheus, and where it is read.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Metrics {
+    /// Whether it is. Default false.
+    pub(crate) enabled: Option<bool>,
+    /// The path of the page. Default `/metrics`.
+    pub(crate) prometheus_endpoint: Option<String>,
+    /// Address and port to listen on. Default `127.0.0.1:9100`.
+    pub(crate) prometheus_listen: Option<String>,
 }
 
 /// How important a line must be.

@@ -14,7 +14,8 @@ use std::time::Duration;
 use relay_core::secret::Secret;
 
 use crate::plan::{
-    AuthPlan, CredentialHeader, HttpVersion, KeyPlan, LoggingPlan, Plan, ProviderPlan, ServerPlan,
+    AuthPlan, CredentialHeader, HttpVersion, KeyPlan, LoggingPlan, MetricsPlan, Plan, ProviderPlan,
+    ServerPlan,
 };
 
 /// Lines of YAML at a depth.
@@ -40,6 +41,7 @@ pub fn show(plan: &Plan) -> String {
     page.routing(&plan.routing);
     page.health(&plan.health);
     page.logging(&plan.logging);
+    page.metrics(&plan.metrics);
     page.text
 }
 
@@ -60,6 +62,13 @@ impl Page {
 
     fn path(&mut self, depth: usize, key: &str, value: &Path) {
         self.text(depth, key, &value.display().to_string());
+    }
+
+    fn metrics(&mut self, plan: &MetricsPlan) {
+        self.raw(0, "metrics:");
+        self.set(1, "enabled", plan.enabled);
+        self.text(1, "prometheus_endpoint", &plan.endpoint);
+        self.text(1, "prometheus_listen", &plan.listen.to_string());
     }
 
     fn server(&mut self, server: &ServerPlan) {

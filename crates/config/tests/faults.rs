@@ -508,7 +508,7 @@ fn addresses_follow_from_the_cloud() {
 
 #[test]
 fn what_is_not_built_is_named_whatever_it_holds() {
-    for section in ["cache", "grpc", "metrics"] {
+    for section in ["cache", "grpc"] {
         let text = format!("{section}: {{anything: {{at: all}}}}");
         one(&text, "config::not_built", 1, 1, section);
         read(&format!("{section}:")).unwrap();

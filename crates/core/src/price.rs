@@ -165,6 +165,16 @@ impl Prices {
         ]))
     }
 
+    /// Returns what reading from the cache saved, against sending the same tokens as fresh input.
+    /// `None` if the model has no known price.
+    pub fn saved(&self, model: &str, usage: &Usage) -> Option<Money> {
+        let read = usage.cache_read_input_tokens?;
+        let prompt = usage.total_input_tokens()?;
+        let rates = self.find(model)?.rates(prompt);
+        let difference = rates.input.saturating_sub(rates.cache_read);
+        Some(total(&[(read, difference)]))
+    }
+
     /// Returns what a request will cost if so many tokens are fresh, read from the cache, and
     /// produced. Fresh ones are priced as plain input.
     pub fn expected(&self, model: &str, fresh: u64, cached: u64, output: u64) -> Option<Money> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capability::Capability;
+use crate::price::Money;
 use crate::request::{ModelName, SessionId};
 use crate::secret::KeyId;
 use crate::snapshot::TargetId;
@@ -131,6 +132,8 @@ pub struct RequestRecord {
     pub key: Option<KeyName>,
     /// Attempts before the one that was answered, or all if none was.
     pub attempts: Vec<Attempt>,
+    /// Whether an attempt beyond these was answered, and its answer is what the client got.
+    pub answered: bool,
     /// What became of the session's binding.
     pub affinity: Option<&'static str>,
     /// How long it waited for capacity.
@@ -155,6 +158,8 @@ pub struct RequestRecord {
     pub time_to_head: Option<Duration>,
     /// From the request's last byte to the first event or byte of the body.
     pub time_to_first_event: Option<Duration>,
+    /// The longest silence between two pieces of the answer's body; `None` with less than two.
+    pub longest_gap: Option<Duration>,
     /// From first byte in to last byte out.
     pub duration: Duration,
     /// The relay's own time before the request was sent on, without waiting for the client's body.
@@ -167,6 +172,10 @@ pub struct RequestRecord {
     pub events: u64,
     /// What it used.
     pub usage: Usage,
+    /// What that cost; `None` where the model has no known price, or usage is not known.
+    pub cost: Option<Money>,
+    /// What reading from the prompt cache saved, against sending the same as fresh input.
+    pub saved: Option<Money>,
     /// Why the model stopped.
     pub stop_reason: Option<Box<str>>,
     /// How it ended.

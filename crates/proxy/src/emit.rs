@@ -282,9 +282,10 @@ impl Emit {
         let failed = facts.is_some_and(|facts| facts.failed && !facts.stopped);
         let Going {
             lease,
-            exchange,
+            mut exchange,
             observer,
         } = going;
+        self.measure(&mut exchange);
         let seen = observer.end();
         if self.must_be_readable && seen.as_ref().is_none_or(|seen| seen.unreadable) {
             exchange.finish(Outcome::StreamCut, seen);
@@ -316,15 +317,22 @@ impl Emit {
         Poll::Ready(Some(Err(self.abort(cut))))
     }
 
+    /// Notes how long the answer was silent at most.
+    fn measure(&self, exchange: &mut Exchange) {
+        let longest = self.gap.longest();
+        exchange.note(|record| record.longest_gap = longest);
+    }
+
     fn abort(&mut self, cut: Cut) -> Cut {
         self.reset.order();
         if let Some(Going {
             lease,
-            exchange,
+            mut exchange,
             observer,
         }) = self.going.take()
         {
             drop(lease);
+            self.measure(&mut exchange);
             let outcome = if cut == Cut::Stalled {
                 Outcome::Stalled
             } else {
@@ -340,10 +348,11 @@ impl Drop for Emit {
     fn drop(&mut self) {
         if let Some(Going {
             lease,
-            exchange,
+            mut exchange,
             observer,
         }) = self.going.take()
         {
+            self.measure(&mut exchange);
             // The client went away: the lease closes the upstream's stream.
             drop(lease);
             exchange.finish(Outcome::ClientGone, observer.end());

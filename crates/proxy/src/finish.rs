@@ -15,7 +15,7 @@ use relay_core::moment::Moment;
 use relay_core::receipt::{Ending, Receipt};
 use relay_core::record::{Exhibit, Observation, Outcome, RequestRecord};
 use relay_core::refusal::rule_event;
-use relay_core::request::Inbound;
+use relay_core::request::{Inbound, ModelName};
 use relay_core::usage::Usage;
 
 use crate::clock::{self, Clock};
@@ -102,6 +102,7 @@ impl Exchange {
             target: None,
             key: None,
             attempts: Vec::new(),
+            answered: false,
             affinity: None,
             waited: Duration::ZERO,
             thinking_removed: 0,
@@ -114,12 +115,15 @@ impl Exchange {
             status: None,
             time_to_head: None,
             time_to_first_event: None,
+            longest_gap: None,
             duration: Duration::ZERO,
             overhead: Duration::ZERO,
             request_bytes: 0,
             response_bytes: 0,
             events: 0,
             usage: Usage::default(),
+            cost: None,
+            saved: None,
             stop_reason: None,
             outcome: Outcome::ClientGone,
             error_type: None,
@@ -186,6 +190,7 @@ impl Exchange {
         let headers = &answer.head.headers;
         let status = answer.head.status.as_u16();
         self.note(|record| {
+            record.answered = receipt.is_some() || record.attempts.is_empty();
             record.time_to_head = Some(time_to_head);
             record.status = Some(status);
             record.upstream_request_id = header_text(headers, "request-id");
@@ -272,6 +277,7 @@ impl Exchange {
             record.observation = seen.observation();
             take_over(&mut record, seen);
         }
+        self.price(&mut record);
         if let Some((receipt, _)) = self.receipt.take() {
             let clock = &self.shared.clock;
             let ending = ending(&record);
@@ -293,6 +299,20 @@ impl Exchange {
             counters.failed.fetch_add(1, Ordering::Relaxed);
         }
         self.shared.sink.record(&Arc::new(*record));
+    }
+}
+
+impl Exchange {
+    /// Says what a request cost. The answer names the model most exactly, where it does.
+    fn price(&self, record: &mut RequestRecord) {
+        let prices = &self.shared.board.prices;
+        let asked = record.model.as_ref().map(ModelName::as_str);
+        let names = [record.response_model.as_deref(), asked];
+        let known = names.into_iter().flatten().find(|name| prices.knows(name));
+        if let Some(model) = known {
+            record.cost = prices.cost(model, &record.usage);
+            record.saved = prices.saved(model, &record.usage);
+        }
     }
 }
 

@@ -16,6 +16,9 @@ use crate::clock;
 pub(crate) struct Gap {
     limit: Duration,
     last: Instant,
+    /// The longest between two signs.
+    longest: Option<Duration>,
+    touched: bool,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -25,13 +28,25 @@ impl Gap {
         Self {
             limit,
             last: clock::now(),
+            longest: None,
+            touched: false,
             timer: None,
         }
     }
 
     /// Notes a sign of life.
     pub(crate) fn touch(&mut self) {
-        self.last = clock::now();
+        let now = clock::now();
+        if std::mem::replace(&mut self.touched, true) {
+            let silence = now.saturating_duration_since(self.last);
+            self.longest = self.longest.max(Some(silence));
+        }
+        self.last = now;
+    }
+
+    /// Returns the longest time between two signs of life; `None` with less than two.
+    pub(crate) fn longest(&self) -> Option<Duration> {
+        self.longest
     }
 
     /// Tells whether the limit is exceeded; wakes the task when it will be.

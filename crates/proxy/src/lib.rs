@@ -45,6 +45,6 @@ pub use exhibit::ExhibitOptions;
 pub use finish::{Counters, RecordSink};
 pub use options::ServerOptions;
 pub use probe::Probing;
-pub use server::{Hurry, Server};
+pub use server::{Hurry, Server, Witness};
 pub use settings::{LastReload, Reloads, Settings};
 pub use tls::{ServerTlsError, server_config};

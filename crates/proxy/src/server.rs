@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use relay_core::board::Board;
+use relay_core::moment::Moment;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -182,6 +184,14 @@ impl Server {
         Ok(())
     }
 
+    /// Returns what sees the state of the relay from elsewhere, also after it has stopped.
+    pub fn witness(&self) -> Witness {
+        Witness {
+            settings: Arc::clone(&self.settings),
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
     /// Returns what became of the changes to the settings.
     pub fn reloads(&self) -> &Reloads {
         &self.shared.reloads
@@ -217,6 +227,41 @@ impl Server {
             }
         }
         cut_off
+    }
+}
+
+/// Sees the state of a relay. Cheap to clone.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "a snapshot holds secrets")]
+pub struct Witness {
+    settings: Arc<ArcSwap<Settings>>,
+    shared: Arc<Shared>,
+}
+
+impl Witness {
+    /// Returns the settings in force.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    /// Returns the present, as stations count it.
+    pub fn now(&self) -> Moment {
+        self.shared.clock.now()
+    }
+
+    /// Returns what the relay remembers.
+    pub fn board(&self) -> &Arc<Board> {
+        &self.shared.board
+    }
+
+    /// Returns what has happened since the start.
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    /// Returns what became of the changes to the settings.
+    pub fn reloads(&self) -> &Reloads {
+        &self.shared.reloads
     }
 }
 

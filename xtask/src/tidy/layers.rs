@@ -71,6 +71,12 @@ const LAYERS: &[Layer] = &[
         // Not FORMS: Google's SDK names schemars as an option of an option.
         forbids: &["serde-saphyr", "toml", "toml_edit", "clap"],
     },
+    Layer {
+        name: "relay-metrics",
+        may_use: &["relay-core"],
+        tests_may_use: &[],
+        forbids: IO,
+    },
     // An independent witness: it shares no code with what it tests.
     Layer {
         name: "relay-sim",
@@ -86,6 +92,7 @@ const LAYERS: &[Layer] = &[
             "relay-proxy",
             "relay-config",
             "relay-identity",
+            "relay-metrics",
             "relay-sim",
         ],
         tests_may_use: &[],

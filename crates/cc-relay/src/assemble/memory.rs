@@ -62,6 +62,11 @@ impl Memory {
         &self.board
     }
 
+    /// Returns where work is added that no request waits for.
+    pub fn background(&self) -> &Background {
+        &self.background
+    }
+
     /// Returns what is kept of an upstream, if it is the same one.
     pub(super) fn of(&self, name: &str, place: &str) -> Option<&Kept> {
         self.upstreams.get(name).filter(|kept| kept.place == place)

@@ -2,10 +2,11 @@
 
 use std::cell::Cell;
 use std::io::{IsTerminal as _, Write as _};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use relay_config::{KeyPlan, Plan, ProviderPlan};
+use relay_config::{KeyPlan, MetricsPlan, Plan, ProviderPlan};
+use relay_metrics::Metrics;
 use relay_proxy::Server;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
@@ -16,8 +17,9 @@ use crate::command::{Context, config};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::log::Log;
+use crate::metrics::{self, Counted, Page};
 use crate::reload::Reloader;
-use crate::serve::{Live, VERSION};
+use crate::serve::{Live, VERSION, board};
 use crate::sink::Sinks;
 
 /// Runs `serve`.
@@ -40,14 +42,41 @@ async fn serve(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Fai
         .map_err(|faults| config::invalid(&faults, 0))?;
     let log = Log::open(&plan.logging)
         .map_err(|error| Failure::new(Exit::CannotWrite, "log", format!("log file: {error}")))?;
-    let sinks = Sinks::default().with(log.sink());
-    let live = Live::start(plan, Arc::new(sinks))?;
+    let board = board(&plan)?;
+    let mut sinks = Sinks::default().with(log.sink());
+    // Taken before anything runs: a port that is in use is said at once.
+    let metrics = if plan.metrics.enabled {
+        Some((
+            listen(&plan.metrics)?,
+            Arc::new(Metrics::new(Arc::clone(&board))),
+        ))
+    } else {
+        None
+    };
+    if let Some((_, metrics)) = &metrics {
+        sinks = sinks.with(Arc::new(Counted(Arc::clone(metrics))));
+    }
+    let live = Live::with(plan, board, Arc::new(sinks))?;
+    let mut metrics_url = None;
+    if let Some((listener, metrics)) = metrics {
+        let address = listener.local_addr().unwrap_or(live.plan().metrics.listen);
+        metrics_url = Some(format!("http://{address}{}", live.plan().metrics.endpoint));
+        let page = Page {
+            metrics,
+            witness: live.server().witness(),
+            log_dropped: log.dropped(),
+        };
+        live.beside(metrics::serve(page, live.plan().metrics.clone(), listener));
+    }
     if let Err(error) = log.subscribe() {
         context
             .out
             .note(&format!("the relay's own events are not logged: {error}"));
     }
     say_hello(context, live.plan(), live.server());
+    if let Some(url) = metrics_url {
+        info!(%url, "metrics.start");
+    }
     let cut_off = run_until_stopped(live, reloader, &log, signals).await?;
     if cut_off > 0 {
         warn!(
@@ -57,6 +86,15 @@ async fn serve(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Fai
     }
     log.close();
     Ok(Exit::Done)
+}
+
+/// Takes the address where metrics are read.
+fn listen(plan: &MetricsPlan) -> Result<TcpListener, Failure> {
+    metrics::listen(plan.listen).map_err(|error| {
+        let message = format!("metrics cannot be served at {}: {error}", plan.listen);
+        Failure::new(Exit::TryLater, "metrics", message)
+            .help("choose another metrics.prometheus_listen, or metrics.enabled: false")
+    })
 }
 
 /// Returns what follows the files of the configuration.

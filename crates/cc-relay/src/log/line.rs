@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use relay_config::LogLevel;
 use relay_core::capability::Capability;
+use relay_core::price::Money;
 use relay_core::record::{Attempt, ConnectionFacts, Exhibit, Observation, Outcome, RequestRecord};
 use relay_core::request::{ModelName, SessionId};
 use relay_core::snapshot::TargetId;
@@ -111,19 +112,9 @@ impl Serialize for Line<'_> {
             record.upstream_request_id.as_deref(),
         )?;
         gen_ai(&mut map, record)?;
+        some(&mut map, "ccrelay.cost_usd", record.cost.map(dollars))?;
         map.serialize_entry("ccrelay.stream", &record.stream)?;
-        some(
-            &mut map,
-            "ccrelay.time_to_head_s",
-            record.time_to_head.map(seconds),
-        )?;
-        some(
-            &mut map,
-            "ccrelay.ttfe_s",
-            record.time_to_first_event.map(seconds),
-        )?;
-        map.serialize_entry("ccrelay.duration_s", &seconds(record.duration))?;
-        map.serialize_entry("ccrelay.overhead_s", &seconds(record.overhead))?;
+        times(&mut map, record)?;
         map.serialize_entry("http.request.body.size", &record.request_bytes)?;
         map.serialize_entry("http.response.body.size", &record.response_bytes)?;
         if record.events > 0 {
@@ -137,6 +128,27 @@ impl Serialize for Line<'_> {
         }
         map.end()
     }
+}
+
+/// How long its parts took.
+fn times<M: serde::ser::SerializeMap>(map: &mut M, record: &RequestRecord) -> Result<(), M::Error> {
+    some(
+        map,
+        "ccrelay.time_to_head_s",
+        record.time_to_head.map(seconds),
+    )?;
+    some(
+        map,
+        "ccrelay.ttfe_s",
+        record.time_to_first_event.map(seconds),
+    )?;
+    some(
+        map,
+        "ccrelay.longest_gap_s",
+        record.longest_gap.map(seconds),
+    )?;
+    map.serialize_entry("ccrelay.duration_s", &seconds(record.duration))?;
+    map.serialize_entry("ccrelay.overhead_s", &seconds(record.overhead))
 }
 
 /// How the request found its upstream.
@@ -302,6 +314,19 @@ fn seconds(duration: Duration) -> f64 {
     micros / 1e6
 }
 
+/// Returns an amount in dollars to the millionth.
+fn dollars(amount: Money) -> String {
+    let micros = amount.as_nano_dollars() / 1_000;
+    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
+}
+
+/// Says an attempt for people.
+fn hop(attempt: &Attempt) -> String {
+    let key = attempt.key.as_ref().map(|key| format!("/{}", key.name));
+    let key = key.unwrap_or_default();
+    format!("hop={}{key}:{}", attempt.target, attempt.reason)
+}
+
 /// Writes the line for people.
 pub(super) fn pretty(record: &RequestRecord, out: &mut Vec<u8>) {
     let time = timestamp(record.started.saturating_add(record.duration));
@@ -333,22 +358,21 @@ pub(super) fn pretty(record: &RequestRecord, out: &mut Vec<u8>) {
     if let Some(ttfe) = record.time_to_first_event {
         add(format_args!("ttfe={:.2}s", ttfe.as_secs_f64()));
     }
-    if let Some(input) = record.usage.total_input_tokens() {
-        add(format_args!("in={input}"));
+    let usage = &record.usage;
+    for (name, tokens) in [
+        ("in", usage.total_input_tokens()),
+        ("cache_read", usage.cache_read_input_tokens),
+        ("out", usage.output_tokens),
+    ] {
+        if let Some(tokens) = tokens {
+            add(format_args!("{name}={tokens}"));
+        }
     }
-    if let Some(read) = record.usage.cache_read_input_tokens {
-        add(format_args!("cache_read={read}"));
-    }
-    if let Some(output) = record.usage.output_tokens {
-        add(format_args!("out={output}"));
+    if let Some(cost) = record.cost {
+        add(format_args!("{cost}"));
     }
     for attempt in &record.attempts {
-        let key = attempt.key.as_ref().map(|key| format!("/{}", key.name));
-        let key = key.unwrap_or_default();
-        add(format_args!(
-            "hop={}{key}:{}",
-            attempt.target, attempt.reason
-        ));
+        add(format_args!("{}", hop(attempt)));
     }
     if record.outcome != Outcome::Complete {
         add(format_args!("{}", record.outcome.name()));

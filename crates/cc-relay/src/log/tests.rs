@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use relay_config::FilePlan;
+use relay_core::price::Money;
 use relay_core::record::{Attempt, Exhibit, KeyName, Observation, Outcome};
 use relay_core::request::{ModelName, SessionId};
 use relay_core::snapshot::TargetId;
@@ -25,6 +26,7 @@ fn record() -> RequestRecord {
         model: Some(ModelName::new("claude-sonnet-5-5")),
         key: None,
         attempts: Vec::new(),
+        answered: true,
         affinity: None,
         waited: Duration::ZERO,
         thinking_removed: 0,
@@ -36,6 +38,7 @@ fn record() -> RequestRecord {
         status: Some(200),
         time_to_head: Some(Duration::from_millis(710)),
         time_to_first_event: Some(Duration::from_millis(920)),
+        longest_gap: Some(Duration::from_millis(1_840)),
         duration: Duration::from_millis(14_400),
         overhead: Duration::from_micros(140),
         request_bytes: 412_000,
@@ -48,6 +51,8 @@ fn record() -> RequestRecord {
             output_tokens: Some(1106),
             ..Usage::default()
         },
+        cost: Some(Money::nano_dollars(55_512_345)),
+        saved: None,
         stop_reason: Some("end_turn".into()),
         outcome: Outcome::Complete,
         error_type: None,
@@ -128,7 +133,7 @@ fn the_line_for_people_reads_in_one_glance() {
     let line = written(&record(), false);
     assert_eq!(
         line,
-        "14:02:36.911 INFO  request  200 claude-sonnet-5-5 anthropic 14.40s ttfe=0.92s in=92418 cache_read=88904 out=1106 session=4f1c req_1\n"
+        "14:02:36.911 INFO  request  200 claude-sonnet-5-5 anthropic 14.40s ttfe=0.92s in=92418 cache_read=88904 out=1106 $0.0555 session=4f1c req_1\n"
     );
 }
 

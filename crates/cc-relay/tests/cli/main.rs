@@ -15,6 +15,8 @@ mod doctor;
 #[cfg(test)]
 mod identities;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod status;

@@ -16,9 +16,9 @@ use crate::support::Home;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A relay in a process of its own, stopped when it is dropped.
-struct Served {
+pub(crate) struct Served {
     child: Child,
-    address: String,
+    pub(crate) address: String,
     /// What it logs from then on.
     log: Receiver<String>,
 }
@@ -32,7 +32,7 @@ impl Drop for Served {
 }
 
 impl Served {
-    fn start(home: &Home, file: &str) -> Self {
+    pub(crate) fn start(home: &Home, file: &str) -> Self {
         let mut child = home
             .command(&["serve", "--config", home.path(file).to_str().unwrap()])
             .stderr(Stdio::piped())
@@ -63,7 +63,7 @@ impl Served {
     }
 
     /// Waits for a line of the log that has this in it.
-    fn wait(&self, words: &str) -> String {
+    pub(crate) fn wait(&self, words: &str) -> String {
         loop {
             let line = self.log.recv_timeout(PATIENCE);
             let line = line.unwrap_or_else(|_| panic!("nothing says {words}"));
@@ -79,7 +79,7 @@ impl Served {
         ))
     }
 
-    fn turn(&self) -> String {
+    pub(crate) fn turn(&self) -> String {
         let body = r#"{"model":"claude-opus-5-5","max_tokens":9,"messages":[]}"#;
         self.say(&format!(
             "POST /v1/messages HTTP/1.1\r\nhost: r\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
@@ -103,7 +103,7 @@ impl Served {
     }
 }
 
-fn config(sim: &Sim, key: &str, more: &str) -> String {
+pub(crate) fn config(sim: &Sim, key: &str, more: &str) -> String {
     format!(
         "server: {{listen: '127.0.0.1:0'}}\nproviders:\n  - {{name: up, type: anthropic, base_url: '{}', proxy: none, accepts_client_credential: false, keys: [{{key: '{key}'}}]}}\n{more}",
         sim.base_url()

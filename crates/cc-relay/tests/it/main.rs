@@ -39,6 +39,8 @@ mod limits;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod metrics;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod reload;

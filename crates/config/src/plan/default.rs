@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use super::{
     AffinityMode, AffinityPlan, AuthPlan, BreakerPlan, CloudPlan, DebugPlan, FilePlan,
-    HealthCheckPlan, HealthPlan, HttpVersion, LogFormat, LogLevel, LoggingPlan, Plan, PoolingPlan,
-    ProviderKind, ProviderPlan, ProxyPlan, RoutingPlan, ServerPlan, StrategyPlan, TriggerPlan,
+    HealthCheckPlan, HealthPlan, HttpVersion, LogFormat, LogLevel, LoggingPlan, MetricsPlan, Plan,
+    PoolingPlan, ProviderKind, ProviderPlan, ProxyPlan, RoutingPlan, ServerPlan, StrategyPlan,
+    TriggerPlan,
 };
 
 impl Plan {
@@ -22,6 +23,7 @@ impl Plan {
             logging: LoggingPlan::default(),
             routing: RoutingPlan::default(),
             health: HealthPlan::default(),
+            metrics: MetricsPlan::default(),
             warnings: Vec::new(),
             source: None,
             digest: crate::load::digest(""),
@@ -47,6 +49,16 @@ impl Default for ServerPlan {
             body_read_timeout: Duration::from_mins(1),
             drain_timeout: Duration::from_secs(30),
             auth: AuthPlan::default(),
+        }
+    }
+}
+
+impl Default for MetricsPlan {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            endpoint: "/metrics".to_owned(),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9100)),
         }
     }
 }
