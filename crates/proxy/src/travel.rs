@@ -127,6 +127,8 @@ impl<'a> Travel<'a> {
             } else {
                 let inbound = self.take_inbound()?;
                 let replaceable = self.inbound.is_some();
+                // A client that leaves now has left this one.
+                self.note_place(&leg);
                 self.attempt(leg, inbound, replaceable).await
             };
             match self.judge(tried)? {
@@ -240,17 +242,25 @@ impl<'a> Travel<'a> {
         Ok(won)
     }
 
-    /// Takes an answer, or notes a setback. `None` if the way goes on.
-    fn judge(&mut self, tried: Tried) -> Result<Option<Arrival>, RelayError> {
-        let Tried { leg, began, result } = tried;
+    /// Notes where the request went last, and with which key.
+    fn note_place(&mut self, leg: &Leg) {
         let target = self.snapshot.targets.get(leg.place);
         let target = target.map(|target| target.id.clone());
-        let (key, thinking_removed) = (leg.receipt.key(), leg.thinking_removed);
-        let left_out = leg.removed.clone();
-        let affinity = self.journey.affinity_of(&leg);
+        let key = leg.receipt.key();
         self.exchange.note(|record| {
             record.target = target;
             record.key = key;
+        });
+    }
+
+    /// Takes an answer, or notes a setback. `None` if the way goes on.
+    fn judge(&mut self, tried: Tried) -> Result<Option<Arrival>, RelayError> {
+        let Tried { leg, began, result } = tried;
+        self.note_place(&leg);
+        let thinking_removed = leg.thinking_removed;
+        let left_out = leg.removed.clone();
+        let affinity = self.journey.affinity_of(&leg);
+        self.exchange.note(|record| {
             record.affinity = affinity;
             record.thinking_removed = thinking_removed;
             record.left_out = left_out;
