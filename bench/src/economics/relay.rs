@@ -148,6 +148,7 @@ fn routing(setup: &Setup, kind: Kind) -> Routing {
         spill: false,
         strip_foreign_thinking: false,
         keep_model_alias: false,
+        model_lists: false,
         debug: false,
         default_target: None,
         affinity: setup.affinity,

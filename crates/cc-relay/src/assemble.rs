@@ -201,6 +201,7 @@ fn snapshot_routing(plan: &RoutingPlan, targets: &[Arc<Target>], homes: usize) -
         spill: plan.spill,
         strip_foreign_thinking: plan.strip_foreign_thinking,
         keep_model_alias: plan.keep_model_alias,
+        model_lists: plan.model_lists,
         debug: plan.debug,
         default_target,
         affinity: match plan.affinity.mode {

@@ -126,6 +126,7 @@ fn snapshot(kind: Kind) -> Arc<Snapshot> {
             spill: false,
             strip_foreign_thinking: true,
             keep_model_alias: false,
+            model_lists: false,
             debug: false,
             default_target: None,
             affinity: true,

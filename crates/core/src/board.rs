@@ -2,6 +2,7 @@
 
 use crate::affinity::Affinity;
 use crate::budget::RetryBudget;
+use crate::catalog::Catalog;
 use crate::cold::ColdGuard;
 use crate::estimate::Estimator;
 use crate::price::{PriceFault, Prices};
@@ -18,6 +19,8 @@ pub struct Board {
     pub waiting: WaitingRoom,
     /// Tokens from bytes.
     pub estimator: Estimator,
+    /// What upstreams list of their models.
+    pub catalog: Catalog,
     /// What tokens cost.
     pub prices: Prices,
     /// Attempts beyond the first.
@@ -35,6 +38,7 @@ impl Board {
             cold: ColdGuard::new(),
             waiting: WaitingRoom::new(max_waiting),
             estimator: Estimator::new(max_sessions),
+            catalog: Catalog::default(),
             prices: Prices::built_in()?,
             budget: RetryBudget::default(),
         })

@@ -30,6 +30,9 @@ pub enum RelayError {
     /// The body cannot be routed: it is no JSON object, or names no model.
     #[error("request body names no model")]
     NoModel,
+    /// The query of a request for models says something that cannot be.
+    #[error("bad query: {0}")]
+    BadQuery(&'static str),
     /// No credential that this relay knows.
     #[error("client not authenticated: {0}")]
     Unauthenticated(Unauthenticated),
@@ -130,6 +133,7 @@ impl RelayError {
             | Self::BodyStalled
             | Self::ClientLeft
             | Self::NoModel
+            | Self::BadQuery(_)
             | Self::Unauthenticated(_)
             | Self::NotFound
             | Self::MethodNotAllowed
@@ -151,7 +155,9 @@ impl RelayError {
         match self {
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "request_too_large"),
             Self::BodyStalled => (StatusCode::REQUEST_TIMEOUT, "invalid_request_error"),
-            Self::ClientLeft | Self::NoModel => (StatusCode::BAD_REQUEST, "invalid_request_error"),
+            Self::ClientLeft | Self::NoModel | Self::BadQuery(_) => {
+                (StatusCode::BAD_REQUEST, "invalid_request_error")
+            }
             Self::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "authentication_error"),
             Self::NotFound | Self::UnknownModel(_) => (StatusCode::NOT_FOUND, "not_found_error"),
             Self::AllSpent { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error"),
@@ -170,6 +176,7 @@ impl RelayError {
             }
             Self::BodyStalled => "cc-relay: the request body did not arrive in time".into(),
             Self::ClientLeft => "cc-relay: the request body broke off".into(),
+            Self::BadQuery(why) => format!("cc-relay: {why}").into(),
             Self::NoModel => {
                 "cc-relay: the body must be a JSON object with a string `model`".into()
             }
@@ -216,6 +223,7 @@ impl RelayError {
             Self::BodyStalled => "body_stalled",
             Self::ClientLeft => "client_gone",
             Self::NoModel => "no_model",
+            Self::BadQuery(_) => "bad_query",
             Self::Unauthenticated(_) => "auth",
             Self::NotFound | Self::MethodNotAllowed => "not_found",
             Self::Overloaded => "overloaded",
@@ -282,6 +290,7 @@ mod tests {
             (RelayError::BodyStalled, 408, "invalid_request_error"),
             (RelayError::ClientLeft, 400, "invalid_request_error"),
             (RelayError::NoModel, 400, "invalid_request_error"),
+            (RelayError::BadQuery("limit"), 400, "invalid_request_error"),
             (
                 RelayError::Unauthenticated(Unauthenticated::Wrong),
                 401,

@@ -9,6 +9,7 @@ mod bounded;
 pub mod breaker;
 pub mod budget;
 pub mod capability;
+pub mod catalog;
 pub mod chance;
 pub mod cold;
 pub mod credential;

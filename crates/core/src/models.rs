@@ -38,6 +38,11 @@ impl Pattern {
         }
     }
 
+    /// Returns the name, if it is one and no pattern.
+    pub fn literal(&self) -> Option<&str> {
+        self.after.is_none().then_some(&*self.before)
+    }
+
     /// Returns how much of a name is given by the pattern. An exact name is above any pattern.
     pub fn specificity(&self) -> usize {
         match &self.after {
@@ -55,6 +60,11 @@ impl ModelMap {
     /// Takes pairs of what is asked for and what is sent.
     pub fn new(pairs: impl IntoIterator<Item = (Pattern, ModelName)>) -> Self {
         Self(pairs.into_iter().collect())
+    }
+
+    /// Returns the names that are mapped by themselves, not by a pattern.
+    pub fn literals(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|(pattern, _)| pattern.literal())
     }
 
     /// Returns the name to send in place of `asked`, if it is mapped.

@@ -131,6 +131,11 @@ impl Prices {
         &self.source
     }
 
+    /// Returns the names of all models whose price is known.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.models.keys().map(String::as_str)
+    }
+
     /// Tells whether the price of a model is known.
     pub fn knows(&self, model: &str) -> bool {
         self.find(model).is_some()

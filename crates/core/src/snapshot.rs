@@ -147,6 +147,8 @@ pub struct Routing {
     pub strip_foreign_thinking: bool,
     /// Whether answers name the model as the client asked for it.
     pub keep_model_alias: bool,
+    /// Whether upstreams are asked for their lists of models.
+    pub model_lists: bool,
     /// Whether answers say how they came about.
     pub debug: bool,
     /// Where requests go that name no model.

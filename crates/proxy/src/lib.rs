@@ -23,6 +23,7 @@ mod gap;
 mod local;
 mod health;
 mod hold;
+mod models;
 mod observe;
 mod options;
 mod pool;

@@ -27,6 +27,7 @@ use crate::dispatch::{Bounds, Fault, dispatch};
 use crate::emit::{Reset, emit};
 use crate::finish::Exchange;
 use crate::local::{self, RELAY_REQUEST_ID};
+use crate::models;
 use crate::route::{Route, route};
 use crate::say::issued;
 use crate::settings::View;
@@ -64,6 +65,13 @@ pub(crate) async fn relay(
             exchange.answered_here(response.status());
             response
         }
+        Ok((Way::Answered(mut response), _)) => {
+            response
+                .headers_mut()
+                .extend(debug::told(snapshot, &exchange));
+            exchange.answered_here(response.status());
+            local::for_method(*response, is_head)
+        }
         Ok((Way::Arrived(arrival), endpoint)) => {
             let Arrival { answer, receipt } = *arrival;
             exchange.answered(&answer, receipt);
@@ -100,6 +108,8 @@ enum Way {
     Arrived(Box<Arrival>),
     /// By the relay: so many tokens are estimated.
     Estimated(u64),
+    /// By the relay, of what it knows.
+    Answered(Box<Response<ResponseBody>>),
 }
 
 /// One request on its way through the stages.
@@ -125,6 +135,10 @@ impl Pass<'_> {
         exchange.note(|record| record.client.clone_from(&admission.client));
         let inbound = self.read(head, endpoint, path_and_query, body).await?;
         exchange.read(&inbound, clock::now());
+        if endpoint == Endpoint::Models && models::answers(self.snapshot) {
+            let answer = models::answer(self.worker, self.snapshot, &inbound.path_and_query)?;
+            return Ok((Way::Answered(Box::new(answer)), endpoint));
+        }
         let is_routed = endpoint.is_buffered() && inbound.facts.model.is_some();
         let way = if is_routed {
             self.route(admission, inbound, exchange).await?

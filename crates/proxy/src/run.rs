@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock;
+use crate::models::refresh;
 use crate::probe::probe;
 use crate::serve::serve_connection;
 use crate::worker::Worker;
@@ -24,7 +25,7 @@ pub(crate) type Outlet = mpsc::UnboundedReceiver<std::net::TcpStream>;
 pub(crate) struct Run {
     pub(crate) worker: Arc<Worker>,
     pub(crate) connections: Arc<AtomicUsize>,
-    /// Whether it asks upstreams in trouble; one asks for all.
+    /// Whether it asks upstreams in trouble, and for their models; one asks for all.
     pub(crate) probes: bool,
     /// Tells that the settings are others.
     pub(crate) changed: watch::Receiver<()>,
@@ -46,7 +47,8 @@ impl Run {
         let probes = self.probes;
         let mut probe = std::pin::pin!(async move {
             if probes {
-                probe(worker, changed).await;
+                let lists = refresh(Arc::clone(&worker), changed.clone());
+                tokio::join!(probe(worker, changed), lists);
             }
             std::future::pending::<()>().await;
         });

@@ -41,6 +41,8 @@ mod log;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod models;
+#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod reload;

@@ -112,7 +112,15 @@ impl Relay {
     }
 }
 
+/// Reads a configuration. Upstreams are not asked for their models unless it says so: what a test
+/// counts is its own.
 pub(crate) fn plan(yaml: &str) -> Plan {
+    let mut plan = plan_as_it_is(yaml);
+    plan.routing.model_lists = yaml.contains("model_lists: true");
+    plan
+}
+
+fn plan_as_it_is(yaml: &str) -> Plan {
     let env = std::collections::HashMap::<String, String>::new();
     parse("test.yaml", yaml, Format::Yaml, &env)
         .unwrap_or_else(|faults| panic!("{}\n{yaml}", faults.render(false)))

@@ -51,6 +51,7 @@ impl Check<'_, '_> {
                 .strip_foreign_thinking
                 .unwrap_or(base.strip_foreign_thinking),
             keep_model_alias: raw.keep_model_alias.unwrap_or(base.keep_model_alias),
+            model_lists: raw.model_lists.unwrap_or(base.model_lists),
             debug: raw.debug.unwrap_or(base.debug),
             default_provider: raw.default_provider,
             model_mapping,

@@ -131,6 +131,7 @@ impl Default for RoutingPlan {
             spill: false,
             strip_foreign_thinking: true,
             keep_model_alias: false,
+            model_lists: true,
             debug: false,
             default_provider: None,
             model_mapping: Vec::new(),

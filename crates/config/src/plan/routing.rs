@@ -36,6 +36,8 @@ pub struct RoutingPlan {
     pub strip_foreign_thinking: bool,
     /// Whether answers name the model as the client asked for it. Default false.
     pub keep_model_alias: bool,
+    /// Whether upstreams are asked for their lists of models, in the background. Default true.
+    pub model_lists: bool,
     /// Whether responses carry `X-CC-Relay-*` headers. Default false.
     pub debug: bool,
     /// The provider of models that no rule names, and of paths that are not routed.

@@ -51,6 +51,8 @@ pub(crate) struct Routing {
     pub(crate) strip_foreign_thinking: Option<bool>,
     /// Whether answers name the model as the client asked for it. Default false.
     pub(crate) keep_model_alias: Option<bool>,
+    /// Whether upstreams are asked for their lists of models, in the background. Default true.
+    pub(crate) model_lists: Option<bool>,
     /// Whether responses carry `X-CC-Relay-*` headers about the choice. Default false.
     pub(crate) debug: Option<bool>,
     /// The provider of models that no rule names, and of paths that are not routed.

@@ -47,6 +47,7 @@ impl Page {
         self.set(1, "spill", plan.spill);
         self.set(1, "strip_foreign_thinking", plan.strip_foreign_thinking);
         self.set(1, "keep_model_alias", plan.keep_model_alias);
+        self.set(1, "model_lists", plan.model_lists);
         self.set(1, "debug", plan.debug);
         if let Some(name) = &plan.default_provider {
             self.text(1, "default_provider", name);
