@@ -157,6 +157,8 @@ class Relay(Program):
             "server": {"listen": "127.0.0.1:0"},
             "providers": [{"name": "upstream", "type": "anthropic", "base_url": upstream}],
             "logging": {"format": "json", "level": "info"},
+            # What a test counts at its upstreams is its own.
+            "routing": {"model_lists": False},
         }
         for section, values in (config or {}).items():
             if isinstance(values, dict):
