@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capability::Capability;
+use crate::price::Money;
 use crate::request::{ModelName, SessionId};
 use crate::secret::KeyId;
 use crate::snapshot::TargetId;
@@ -167,6 +168,8 @@ pub struct RequestRecord {
     pub events: u64,
     /// What it used.
     pub usage: Usage,
+    /// What that cost at list prices. `None` is unknown, never zero.
+    pub cost: Option<Money>,
     /// Why the model stopped.
     pub stop_reason: Option<Box<str>>,
     /// How it ended.

@@ -12,10 +12,11 @@ use relay_core::affinity::Change;
 use relay_core::board::Board;
 use relay_core::error::RelayError;
 use relay_core::moment::Moment;
+use relay_core::price::{Money, Prices};
 use relay_core::receipt::{Ending, Receipt};
 use relay_core::record::{Exhibit, Observation, Outcome, RequestRecord};
 use relay_core::refusal::rule_event;
-use relay_core::request::Inbound;
+use relay_core::request::{Inbound, ModelName};
 use relay_core::usage::Usage;
 
 use crate::clock::{self, Clock};
@@ -113,6 +114,7 @@ impl Exchange {
             response_bytes: 0,
             events: 0,
             usage: Usage::default(),
+            cost: None,
             stop_reason: None,
             outcome: Outcome::ClientGone,
             error_type: None,
@@ -268,6 +270,7 @@ impl Exchange {
             record.observation = seen.observation();
             take_over(&mut record, seen);
         }
+        record.cost = cost(&record, &self.shared.board.prices);
         if let Some((receipt, _)) = self.receipt.take() {
             let clock = &self.shared.clock;
             let ending = ending(&record);
@@ -331,6 +334,14 @@ fn take_over(record: &mut RequestRecord, seen: Seen) {
     record.response_model = model;
     record.stop_reason = stop_reason;
     record.error_type = error_type.or(record.error_type.take());
+}
+
+/// Prices what was used: at the model that answered, or else the one asked for. Counting tokens and
+/// whatever else tells no usage costs nothing that is known here.
+fn cost(record: &RequestRecord, prices: &Prices) -> Option<Money> {
+    let asked = || record.model.as_ref().map(ModelName::as_str);
+    let model = record.response_model.as_deref().or_else(asked)?;
+    prices.cost(model, &record.usage)
 }
 
 /// Names what went wrong where nothing said so.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use relay_config::LogLevel;
 use relay_core::capability::Capability;
+use relay_core::price::Money;
 use relay_core::record::{Attempt, ConnectionFacts, Exhibit, Observation, Outcome, RequestRecord};
 use relay_core::request::{ModelName, SessionId};
 use relay_core::snapshot::TargetId;
@@ -232,6 +233,7 @@ fn gen_ai<M: serde::ser::SerializeMap>(
         usage.cache_creation_input_tokens,
     )?;
     some(map, "gen_ai.usage.output_tokens", usage.output_tokens)?;
+    some(map, "ccrelay.cost_usd", record.cost.map(Money::as_dollars))?;
     if record.observation == Observation::Unreadable {
         map.serialize_entry("ccrelay.usage.unreadable", &true)?;
     }
@@ -341,6 +343,9 @@ pub(super) fn pretty(record: &RequestRecord, out: &mut Vec<u8>) {
     }
     if let Some(output) = record.usage.output_tokens {
         add(format_args!("out={output}"));
+    }
+    if let Some(cost) = record.cost {
+        add(format_args!("{cost}"));
     }
     for attempt in &record.attempts {
         let key = attempt.key.as_ref().map(|key| format!("/{}", key.name));
