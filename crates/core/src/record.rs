@@ -170,6 +170,10 @@ pub struct RequestRecord {
     pub usage: Usage,
     /// What that cost at list prices. `None` is unknown, never zero.
     pub cost: Option<Money>,
+    /// What reading from the prompt cache saved, against the same tokens as plain input.
+    pub saved: Option<Money>,
+    /// What it cost to write a warm prefix again, as another upstream than the session's home served.
+    pub moved: Option<Money>,
     /// Why the model stopped.
     pub stop_reason: Option<Box<str>>,
     /// How it ended.

@@ -12,7 +12,7 @@ use relay_core::affinity::Change;
 use relay_core::board::Board;
 use relay_core::error::RelayError;
 use relay_core::moment::Moment;
-use relay_core::price::{Money, Prices};
+use relay_core::price::Prices;
 use relay_core::receipt::{Ending, Receipt};
 use relay_core::record::{Exhibit, Observation, Outcome, RequestRecord};
 use relay_core::refusal::rule_event;
@@ -115,6 +115,8 @@ impl Exchange {
             events: 0,
             usage: Usage::default(),
             cost: None,
+            saved: None,
+            moved: None,
             stop_reason: None,
             outcome: Outcome::ClientGone,
             error_type: None,
@@ -270,13 +272,20 @@ impl Exchange {
             record.observation = seen.observation();
             take_over(&mut record, seen);
         }
-        record.cost = cost(&record, &self.shared.board.prices);
+        let mut rewritten = 0;
         if let Some((receipt, _)) = self.receipt.take() {
             let clock = &self.shared.clock;
             let ending = ending(&record);
             let change = receipt.finish(ending, &record.usage, clock.now(), clock.seed());
             record.affinity = change.map(Change::name).or(record.affinity);
+            if let Some(
+                Change::Moved { rewritten_tokens } | Change::Borrowed { rewritten_tokens },
+            ) = change
+            {
+                rewritten = rewritten_tokens;
+            }
         }
+        price(&mut record, rewritten, &self.shared.board.prices);
         if record.error_type.is_none() {
             record.error_type = error_type(&record).map(Into::into);
         }
@@ -338,10 +347,27 @@ fn take_over(record: &mut RequestRecord, seen: Seen) {
 
 /// Prices what was used: at the model that answered, or else the one asked for. Counting tokens and
 /// whatever else tells no usage costs nothing that is known here.
-fn cost(record: &RequestRecord, prices: &Prices) -> Option<Money> {
+fn price(record: &mut RequestRecord, rewritten: u64, prices: &Prices) {
     let asked = || record.model.as_ref().map(ModelName::as_str);
-    let model = record.response_model.as_deref().or_else(asked)?;
-    prices.cost(model, &record.usage)
+    let Some(model) = record.response_model.as_deref().or_else(asked) else {
+        return;
+    };
+    let usage = &record.usage;
+    let Some(cost) = prices.cost(model, usage) else {
+        return;
+    };
+    let read = usage.cache_read_input_tokens.unwrap_or(0);
+    let uncached = Usage {
+        input_tokens: usage.input_tokens.map(|input| input.saturating_add(read)),
+        cache_read_input_tokens: None,
+        ..*usage
+    };
+    let for_an_hour = usage.cache_write_1h_tokens.is_some_and(|tokens| tokens > 0);
+    let saved = (read > 0).then(|| prices.cost(model, &uncached)).flatten();
+    let moved = (rewritten > 0).then(|| prices.move_cost(model, rewritten, for_an_hour));
+    record.saved = saved.map(|uncached| uncached.minus(cost));
+    record.moved = moved.flatten();
+    record.cost = Some(cost);
 }
 
 /// Names what went wrong where nothing said so.

@@ -50,6 +50,8 @@ fn record() -> RequestRecord {
             ..Usage::default()
         },
         cost: Some(Money::nano_dollars(28_133_400)),
+        saved: None,
+        moved: None,
         stop_reason: Some("end_turn".into()),
         outcome: Outcome::Complete,
         error_type: None,
