@@ -10,6 +10,8 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use crate::command::usage::UsageArgs;
+
 /// A proxy between Claude Code and your Anthropic upstreams: every byte as it was sent
 #[derive(Debug, Parser)]
 #[command(name = "cc-relay", version, max_term_width = 100, after_help = ROOT_EXAMPLES)]
@@ -94,6 +96,9 @@ pub enum Command {
     /// Tell how the running relay is doing
     #[command(after_help = STATUS_EXAMPLES)]
     Status(StatusArgs),
+    /// Tell what requests used and what they cost
+    #[command(after_help = crate::command::usage::EXAMPLES)]
+    Usage(UsageArgs),
     /// Make, check and show the configuration; point Claude Code at the relay
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -121,6 +126,10 @@ pub struct ServeArgs {
         hide_env = true
     )]
     pub listen: Option<SocketAddr>,
+    /// Keep what requests used and cost, for `cc-relay usage`; in FILE, or where `usage` looks
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
+    #[arg(env = "CC_RELAY_HISTORY", hide_env = true)]
+    pub history: Option<String>,
 }
 
 /// Flags of `demo`.
@@ -332,6 +341,7 @@ const SERVE_EXAMPLES: &str = "\
 Examples:
   cc-relay serve
   cc-relay serve --listen 127.0.0.1:0
+  cc-relay serve --history
   cc-relay serve -c /etc/cc-relay/config.yaml";
 
 const DEMO_EXAMPLES: &str = "\

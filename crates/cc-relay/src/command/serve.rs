@@ -1,11 +1,13 @@
 //! `serve`: runs the relay until it is told to stop.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use relay_config::{KeyPlan, Plan, ProviderPlan};
 use relay_proxy::Server;
+use relay_store::{Store, StoreError, StoreOptions};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
@@ -16,7 +18,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::log::Log;
 use crate::serve::{VERSION, start};
-use crate::sink::Sinks;
+use crate::sink::{History, Sinks};
 
 /// Runs `serve`.
 ///
@@ -29,12 +31,25 @@ pub fn run(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Failure
     }
     let log = Log::open(&plan.logging)
         .map_err(|error| Failure::new(Exit::CannotWrite, "log", format!("log file: {error}")))?;
-    let sinks = Sinks::default().with(log.sink());
+    let mut sinks = Sinks::default().with(log.sink());
+    let history = arguments.history.as_deref().map(|file| {
+        let path = Some(file)
+            .filter(|file| !file.is_empty())
+            .map(PathBuf::from);
+        Store::open(history_at(path.unwrap_or_else(|| context.env.history())))
+    });
+    if let Some(Ok(store)) = &history {
+        sinks = sinks.with(Arc::new(History(store.inlet())));
+    }
     let server = start(&plan, Arc::new(sinks))?;
     if let Err(error) = log.subscribe() {
         context
             .out
             .note(&format!("the relay's own events are not logged: {error}"));
+    }
+    if let Some(Err(error)) = &history {
+        let why = chain(error);
+        warn!(%why, "history: cannot be kept; the relay runs on without it");
     }
     say_hello(context, &plan, &server);
     let drain = plan.server.drain_timeout;
@@ -48,8 +63,31 @@ pub fn run(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Failure
             "cut off: still running at the end of the drain"
         );
     }
+    // Before the log: it may have something to say.
+    drop(history);
     log.close();
     Ok(Exit::Done)
+}
+
+/// Returns a history's bounds: 256 MiB, 90 days, 100,000 single requests.
+fn history_at(path: PathBuf) -> StoreOptions {
+    StoreOptions {
+        path,
+        max_bytes: 256 << 20,
+        max_age: Duration::from_hours(90 * 24),
+        requests: 100_000,
+    }
+}
+
+/// Returns an error with its causes.
+fn chain(error: &StoreError) -> String {
+    let mut words = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        words = format!("{words}: {error}");
+        cause = error.source();
+    }
+    words
 }
 
 /// Waits for SIGTERM or SIGINT, then for what runs to finish. A second signal ends that wait.

@@ -18,3 +18,5 @@ mod identities;
 mod status;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod usage;
