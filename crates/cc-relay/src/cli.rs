@@ -17,6 +17,8 @@ use examples::{
     INIT_EXAMPLES, MAN_EXAMPLES, ROOT_EXAMPLES, SERVE_EXAMPLES, STATUS_EXAMPLES, VALIDATE_EXAMPLES,
 };
 
+pub use crate::command::usage::UsageArgs;
+
 /// A proxy between Claude Code and your Anthropic upstreams: every byte as it was sent
 #[derive(Debug, Parser)]
 #[command(name = "cc-relay", version, max_term_width = 100, after_help = ROOT_EXAMPLES)]
@@ -101,6 +103,9 @@ pub enum Command {
     /// Tell how the running relay is doing
     #[command(after_help = STATUS_EXAMPLES)]
     Status(StatusArgs),
+    /// Tell what requests used and what they cost
+    #[command(after_help = crate::command::usage::EXAMPLES)]
+    Usage(UsageArgs),
     /// Make, check and show the configuration; point Claude Code at the relay
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -128,6 +133,10 @@ pub struct ServeArgs {
         hide_env = true
     )]
     pub listen: Option<SocketAddr>,
+    /// Keep what requests used and cost, for `cc-relay usage`; in FILE, or where `usage` looks
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
+    #[arg(env = "CC_RELAY_HISTORY", hide_env = true)]
+    pub history: Option<String>,
 }
 
 /// Flags of `demo`.

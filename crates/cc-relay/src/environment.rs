@@ -56,6 +56,11 @@ impl Environment {
             .join("cc-relay")
     }
 
+    /// Returns the usual place of the history.
+    pub fn history(&self) -> PathBuf {
+        self.state_dir().join("relay.db")
+    }
+
     /// Returns a path for people to read: the home folder is written `~`.
     pub fn show_path(&self, path: &Path) -> String {
         match path.strip_prefix(self.home()) {

@@ -23,6 +23,8 @@ use relay_proxy::{RecordSink, clock};
 use event::Event;
 use file::RotatingFile;
 
+pub(crate) use line::readable;
+
 /// Lines that wait to be written at most.
 const QUEUE: usize = 8192;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use relay_core::record::RequestRecord;
 use relay_proxy::RecordSink;
+use relay_store::Inlet;
 
 /// Several takers of records as one.
 #[derive(Default)]
@@ -32,5 +33,15 @@ impl RecordSink for Sinks {
         for sink in &self.0 {
             sink.record(record);
         }
+    }
+}
+
+/// The history as a taker.
+#[derive(Debug)]
+pub struct History(pub Inlet);
+
+impl RecordSink for History {
+    fn record(&self, record: &Arc<RequestRecord>) {
+        self.0.take(record);
     }
 }

@@ -172,10 +172,12 @@ pub struct RequestRecord {
     pub events: u64,
     /// What it used.
     pub usage: Usage,
-    /// What that cost; `None` where the model has no known price, or usage is not known.
+    /// What that cost at list prices. `None` is unknown, never zero.
     pub cost: Option<Money>,
-    /// What reading from the prompt cache saved, against sending the same as fresh input.
+    /// What reading from the prompt cache saved, against the same tokens as plain input.
     pub saved: Option<Money>,
+    /// What it cost to write a warm prefix again, as another upstream than the session's home served.
+    pub moved: Option<Money>,
     /// Why the model stopped.
     pub stop_reason: Option<Box<str>>,
     /// How it ended.

@@ -12,6 +12,7 @@ use relay_core::affinity::Change;
 use relay_core::board::Board;
 use relay_core::error::RelayError;
 use relay_core::moment::Moment;
+use relay_core::price::Prices;
 use relay_core::receipt::{Ending, Receipt};
 use relay_core::record::{Exhibit, Observation, Outcome, RequestRecord};
 use relay_core::refusal::rule_event;
@@ -124,6 +125,7 @@ impl Exchange {
             usage: Usage::default(),
             cost: None,
             saved: None,
+            moved: None,
             stop_reason: None,
             outcome: Outcome::ClientGone,
             error_type: None,
@@ -277,13 +279,20 @@ impl Exchange {
             record.observation = seen.observation();
             take_over(&mut record, seen);
         }
-        self.price(&mut record);
+        let mut rewritten = 0;
         if let Some((receipt, _)) = self.receipt.take() {
             let clock = &self.shared.clock;
             let ending = ending(&record);
             let change = receipt.finish(ending, &record.usage, clock.now(), clock.seed());
             record.affinity = change.map(Change::name).or(record.affinity);
+            if let Some(
+                Change::Moved { rewritten_tokens } | Change::Borrowed { rewritten_tokens },
+            ) = change
+            {
+                rewritten = rewritten_tokens;
+            }
         }
+        price(&mut record, rewritten, &self.shared.board.prices);
         if record.error_type.is_none() {
             record.error_type = error_type(&record).map(Into::into);
         }
@@ -299,20 +308,6 @@ impl Exchange {
             counters.failed.fetch_add(1, Ordering::Relaxed);
         }
         self.shared.sink.record(&Arc::new(*record));
-    }
-}
-
-impl Exchange {
-    /// Says what a request cost. The answer names the model most exactly, where it does.
-    fn price(&self, record: &mut RequestRecord) {
-        let prices = &self.shared.board.prices;
-        let asked = record.model.as_ref().map(ModelName::as_str);
-        let names = [record.response_model.as_deref(), asked];
-        let known = names.into_iter().flatten().find(|name| prices.knows(name));
-        if let Some(model) = known {
-            record.cost = prices.cost(model, &record.usage);
-            record.saved = prices.saved(model, &record.usage);
-        }
     }
 }
 
@@ -355,6 +350,23 @@ fn take_over(record: &mut RequestRecord, seen: Seen) {
     record.response_model = model;
     record.stop_reason = stop_reason;
     record.error_type = error_type.or(record.error_type.take());
+}
+
+/// Prices what was used: at the model that answered, or else the one asked for. Counting tokens and
+/// whatever else tells no usage costs nothing that is known here.
+fn price(record: &mut RequestRecord, rewritten: u64, prices: &Prices) {
+    let asked = record.model.as_ref().map(ModelName::as_str);
+    // The answer names the model most exactly, where it does.
+    let names = [record.response_model.as_deref(), asked];
+    let Some(model) = names.into_iter().flatten().find(|name| prices.knows(name)) else {
+        return;
+    };
+    let usage = &record.usage;
+    let for_an_hour = usage.cache_write_1h_tokens.is_some_and(|tokens| tokens > 0);
+    let moved = (rewritten > 0).then(|| prices.move_cost(model, rewritten, for_an_hour));
+    record.cost = prices.cost(model, usage);
+    record.saved = prices.saved(model, usage);
+    record.moved = moved.flatten();
 }
 
 /// Names what went wrong where nothing said so.

@@ -63,6 +63,12 @@ const LAYERS: &[Layer] = &[
         tests_may_use: &[],
         forbids: &["tokio", "hyper", "hyper-util"],
     },
+    Layer {
+        name: "relay-store",
+        may_use: &["relay-core"],
+        tests_may_use: &[],
+        forbids: &["tokio", "hyper", "hyper-util", "clap"],
+    },
     // The vendors' SDKs stay behind it: nothing else sees their types.
     Layer {
         name: "relay-identity",
@@ -91,6 +97,7 @@ const LAYERS: &[Layer] = &[
             "relay-providers",
             "relay-proxy",
             "relay-config",
+            "relay-store",
             "relay-identity",
             "relay-metrics",
             "relay-sim",

@@ -15,6 +15,7 @@ pub(super) const SERVE_EXAMPLES: &str = "\
 Examples:
   cc-relay serve
   cc-relay serve --listen 127.0.0.1:0
+  cc-relay serve --history
   cc-relay serve -c /etc/cc-relay/config.yaml";
 
 pub(super) const DEMO_EXAMPLES: &str = "\

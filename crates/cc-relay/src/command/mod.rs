@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod man;
 pub mod serve;
 pub mod status;
+pub mod usage;
 pub mod version;
 
 use std::path::PathBuf;
@@ -67,6 +68,7 @@ impl Context {
 pub fn dispatch(context: &mut Context, command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Status(arguments) => status::run(context, &arguments),
+        Command::Usage(arguments) => usage::run(context, &arguments),
         Command::Config(ConfigCommand::Cc(command)) => match command {
             CcCommand::Init(arguments) => cc::init(context, &arguments),
             CcCommand::Remove(arguments) => cc::remove(context, &arguments),

@@ -1,11 +1,14 @@
 //! `serve`: runs the relay until it is told to stop.
 
+mod history;
+
 use std::cell::Cell;
 use std::io::{IsTerminal as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use relay_config::{KeyPlan, MetricsPlan, Plan, ProviderPlan};
+use relay_core::board::Board;
 use relay_metrics::Metrics;
 use relay_proxy::Server;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -20,7 +23,7 @@ use crate::log::Log;
 use crate::metrics::{self, Counted, Page};
 use crate::reload::Reloader;
 use crate::serve::{Live, VERSION, board};
-use crate::sink::Sinks;
+use crate::sink::{History, Sinks};
 
 /// Runs `serve`.
 ///
@@ -44,34 +47,23 @@ async fn serve(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Fai
         .map_err(|error| Failure::new(Exit::CannotWrite, "log", format!("log file: {error}")))?;
     let board = board(&plan)?;
     let mut sinks = Sinks::default().with(log.sink());
-    // Taken before anything runs: a port that is in use is said at once.
-    let metrics = if plan.metrics.enabled {
-        Some((
-            listen(&plan.metrics)?,
-            Arc::new(Metrics::new(Arc::clone(&board))),
-        ))
-    } else {
-        None
-    };
+    let history = history::open(context, arguments);
+    if let Some(Ok(store)) = &history {
+        sinks = sinks.with(Arc::new(History(store.inlet())));
+    }
+    let metrics = measured(&plan.metrics, &board)?;
     if let Some((_, metrics)) = &metrics {
         sinks = sinks.with(Arc::new(Counted(Arc::clone(metrics))));
     }
     let live = Live::with(plan, board, Arc::new(sinks))?;
-    let mut metrics_url = None;
-    if let Some((listener, metrics)) = metrics {
-        let address = listener.local_addr().unwrap_or(live.plan().metrics.listen);
-        metrics_url = Some(format!("http://{address}{}", live.plan().metrics.endpoint));
-        let page = Page {
-            metrics,
-            witness: live.server().witness(),
-            log_dropped: log.dropped(),
-        };
-        live.beside(metrics::serve(page, live.plan().metrics.clone(), listener));
-    }
+    let metrics_url = metrics.map(|metrics| publish(metrics, &live, &log));
     if let Err(error) = log.subscribe() {
         context
             .out
             .note(&format!("the relay's own events are not logged: {error}"));
+    }
+    if let Some(Err(why)) = &history {
+        warn!(%why, "history: cannot be kept; the relay runs on without it");
     }
     say_hello(context, live.plan(), live.server());
     if let Some(url) = metrics_url {
@@ -84,8 +76,37 @@ async fn serve(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Fai
             "cut off: still running at the end of the drain"
         );
     }
+    // Before the log: it may have something to say.
+    drop(history);
     log.close();
     Ok(Exit::Done)
+}
+
+/// What counts, and where it will be read.
+type Measured = (TcpListener, Arc<Metrics>);
+
+/// Begins to count, where the file wants it. The address is taken before anything runs: a port that
+/// is in use is said at once.
+fn measured(plan: &MetricsPlan, board: &Arc<Board>) -> Result<Option<Measured>, Failure> {
+    if !plan.enabled {
+        return Ok(None);
+    }
+    let metrics = Arc::new(Metrics::new(Arc::clone(board)));
+    Ok(Some((listen(plan)?, metrics)))
+}
+
+/// Serves the page of metrics; returns its URL.
+fn publish((listener, metrics): Measured, live: &Live, log: &Log) -> String {
+    let plan = &live.plan().metrics;
+    let address = listener.local_addr().unwrap_or(plan.listen);
+    let url = format!("http://{address}{}", plan.endpoint);
+    let page = Page {
+        metrics,
+        witness: live.server().witness(),
+        log_dropped: log.dropped(),
+    };
+    live.beside(metrics::serve(page, plan.clone(), listener));
+    url
 }
 
 /// Takes the address where metrics are read.

@@ -44,7 +44,7 @@ const READABLE_CHARS: usize = 200;
 /// Returns a text that a terminal can show: what could break the line, move the cursor, colour the
 /// screen or turn the direction of reading is escaped, and what is too long is cut. Model names,
 /// paths and error types are the word of clients and upstreams.
-pub(super) fn readable(text: &str) -> Cow<'_, str> {
+pub(crate) fn readable(text: &str) -> Cow<'_, str> {
     let is_plain = |letter: char| {
         !letter.is_control()
             && !matches!(letter, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -244,6 +244,7 @@ fn gen_ai<M: serde::ser::SerializeMap>(
         usage.cache_creation_input_tokens,
     )?;
     some(map, "gen_ai.usage.output_tokens", usage.output_tokens)?;
+    some(map, "ccrelay.cost_usd", record.cost.map(Money::as_dollars))?;
     if record.observation == Observation::Unreadable {
         map.serialize_entry("ccrelay.usage.unreadable", &true)?;
     }
@@ -336,9 +337,8 @@ pub(super) fn pretty(record: &RequestRecord, out: &mut Vec<u8>) {
     } else {
         "INFO "
     };
-    let status = record
-        .status
-        .map_or_else(|| "-".to_owned(), |status| status.to_string());
+    let status = record.status.map(|status| status.to_string());
+    let status = status.as_deref().unwrap_or("-");
     let what = record
         .model
         .as_ref()
@@ -367,6 +367,9 @@ pub(super) fn pretty(record: &RequestRecord, out: &mut Vec<u8>) {
         if let Some(tokens) = tokens {
             add(format_args!("{name}={tokens}"));
         }
+    }
+    if let Some(cost) = record.cost {
+        add(format_args!("{cost}"));
     }
     if let Some(cost) = record.cost {
         add(format_args!("{cost}"));

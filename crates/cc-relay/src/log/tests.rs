@@ -51,8 +51,9 @@ fn record() -> RequestRecord {
             output_tokens: Some(1106),
             ..Usage::default()
         },
-        cost: Some(Money::nano_dollars(55_512_345)),
+        cost: Some(Money::nano_dollars(28_133_400)),
         saved: None,
+        moved: None,
         stop_reason: Some("end_turn".into()),
         outcome: Outcome::Complete,
         error_type: None,
@@ -82,6 +83,7 @@ fn the_json_line_has_the_conventions_names() {
     assert_eq!(line["gen_ai.response.finish_reasons"][0], "end_turn");
     assert_eq!(line["ccrelay.ttfe_s"], 0.92);
     assert_eq!(line["ccrelay.provider"], "anthropic");
+    assert_eq!(line["ccrelay.cost_usd"], 0.028_133_4);
     assert!(line.get("error.type").is_none());
 }
 
@@ -119,11 +121,13 @@ fn each_hop_says_where_with_which_key_and_why() {
 fn what_is_unknown_is_absent() {
     let mut record = record();
     record.usage = Usage::default();
+    record.cost = None;
     record.status = None;
     record.outcome = Outcome::ClientGone;
     record.exhibit = Some(Box::new(Exhibit::default()));
     let line: Value = serde_json::from_str(&written(&record, true)).unwrap();
     assert!(line.get("gen_ai.usage.input_tokens").is_none());
+    assert!(line.get("ccrelay.cost_usd").is_none());
     assert!(line.get("http.response.status_code").is_none());
     assert!(line.get("ccrelay.request.headers").is_none());
 }
@@ -133,7 +137,7 @@ fn the_line_for_people_reads_in_one_glance() {
     let line = written(&record(), false);
     assert_eq!(
         line,
-        "14:02:36.911 INFO  request  200 claude-sonnet-5-5 anthropic 14.40s ttfe=0.92s in=92418 cache_read=88904 out=1106 $0.0555 session=4f1c req_1\n"
+        "14:02:36.911 INFO  request  200 claude-sonnet-5-5 anthropic 14.40s ttfe=0.92s in=92418 cache_read=88904 out=1106 $0.0281 session=4f1c req_1\n"
     );
 }
 

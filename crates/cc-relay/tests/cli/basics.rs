@@ -8,11 +8,12 @@ use crate::support::Home;
 #[test]
 fn help_of_every_command() {
     let home = Home::new();
-    let commands: [&[&str]; 16] = [
+    let commands: [&[&str]; 17] = [
         &[],
         &["serve"],
         &["demo"],
         &["status"],
+        &["usage"],
         &["config"],
         &["config", "init"],
         &["config", "validate"],

@@ -11,11 +11,12 @@ fn page() -> String {
 fn every_option_of_the_help_is_on_the_page() {
     let home = Home::new();
     let page = page();
-    let commands: [&[&str]; 12] = [
+    let commands: [&[&str]; 13] = [
         &[],
         &["serve"],
         &["demo"],
         &["status"],
+        &["usage"],
         &["doctor"],
         &["config", "init"],
         &["config", "validate"],

@@ -22,3 +22,5 @@ mod reload;
 mod status;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod usage;

@@ -31,7 +31,14 @@ async fn a_stream_is_recorded_with_its_usage() {
     assert_eq!(record.observation, Observation::Read);
     assert_eq!(record.response_bytes, answer.body.len() as u64);
     assert_eq!(record.request_bytes, body(true).len() as u64);
-    assert!(record.usage.input_tokens.is_some() && record.usage.output_tokens.is_some());
+    let usage = &record.usage;
+    let (input, output) = (usage.input_tokens.unwrap(), usage.output_tokens.unwrap());
+    assert_eq!(usage.cache_creation_input_tokens.unwrap_or(0), 0);
+    // Four dollars a million in, twenty out.
+    assert_eq!(
+        record.cost.unwrap().as_nano_dollars(),
+        input * 4_000 + output * 20_000
+    );
     assert!(record.time_to_first_event.unwrap() >= record.time_to_head.unwrap());
     assert!(record.duration >= record.time_to_first_event.unwrap());
 }

@@ -1,0 +1,133 @@
+//! History and cost of requests, kept in an embedded database.
+//!
+//! In: records of ended requests, behind the path of requests. Out: sums by what one asks for. It
+//! must never make a request wait nor keep a prompt: the queue is bounded, what does not fit is
+//! dropped and counted, and when the disk fails the relay goes on without it.
+
+mod file;
+mod row;
+mod sums;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use relay_core::record::RequestRecord;
+
+pub use sums::{By, Sums, usage};
+
+use writer::{Entry, Writer};
+
+/// Records that wait to be written at most.
+const QUEUE: usize = 8192;
+
+/// What keeps the history from being read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// A folder or a file cannot be made.
+    #[error("cannot make the history's file")]
+    File(#[from] std::io::Error),
+    /// `SQLite` says no.
+    #[error("the history's database fails")]
+    Database(#[from] rusqlite::Error),
+    /// A later version of the program wrote it.
+    #[error("the history is of form {0}, and this version knows 1: use the version that wrote it")]
+    Newer(i64),
+}
+
+/// Where the history is and how much of it is kept.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// The file.
+    pub path: PathBuf,
+    /// Bytes that the database may take.
+    pub max_bytes: u64,
+    /// How long anything is kept.
+    pub max_age: Duration,
+    /// Single requests that are kept.
+    pub requests: u64,
+}
+
+/// What became of the records.
+#[derive(Debug, Default)]
+pub struct StoreState {
+    /// Records that were not kept.
+    pub lost: AtomicU64,
+    /// Whether the last write failed.
+    pub failing: AtomicBool,
+}
+
+/// Where records come in. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Inlet {
+    queue: SyncSender<Entry>,
+    state: Arc<StoreState>,
+}
+
+impl Inlet {
+    /// Takes a record, or drops and counts it where too many wait.
+    pub fn take(&self, record: &Arc<RequestRecord>) {
+        match self.queue.try_send(Entry::Record(Arc::clone(record))) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.state.lost.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// A history that is being written. Dropped, it writes what it has and ends.
+#[derive(Debug)]
+pub struct Store {
+    inlet: Inlet,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Store {
+    /// Opens the history, or begins one. A file that is no database is set aside as `….corrupt`.
+    ///
+    /// # Errors
+    /// [`StoreError`] says what keeps it from being written.
+    pub fn open(options: StoreOptions) -> Result<Self, StoreError> {
+        let connection = file::open(&options.path)?;
+        let (queue, entries) = sync_channel(QUEUE);
+        let state = Arc::new(StoreState::default());
+        let writer = Writer::new(options, connection, Arc::clone(&state));
+        let thread = std::thread::Builder::new().name("history".to_owned());
+        let writer = thread.spawn(move || writer.run(&entries))?;
+        Ok(Self {
+            inlet: Inlet { queue, state },
+            writer: Some(writer),
+        })
+    }
+
+    /// Returns where records go in.
+    pub fn inlet(&self) -> Inlet {
+        self.inlet.clone()
+    }
+
+    /// Returns what became of the records.
+    pub fn state(&self) -> &StoreState {
+        &self.inlet.state
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        let Some(writer) = self.writer.take() else {
+            return;
+        };
+        // A full queue is being emptied: this waits for its place.
+        if self.inlet.queue.send(Entry::End).is_ok() && writer.join().is_err() {
+            tracing::warn!("the thread of the history panicked");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! What was used and what it cost, summed by what one asks for.
+//!
+//! In: the file, which the relay may be writing. Out: sums, the costliest first or by time. It reads
+//! rollups alone, never single requests, so that it answers at once however many there were.
+
+use std::path::Path;
+
+use rusqlite::Row;
+use serde::Serialize;
+
+use crate::{StoreError, file};
+
+/// What to sum by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// The model that answered.
+    Model,
+    /// The upstream.
+    Provider,
+    /// The relay's key.
+    Key,
+    /// The client's key.
+    Client,
+    /// The session.
+    Session,
+    /// The agent within its session.
+    Agent,
+    /// The day, UTC.
+    Day,
+    /// The hour, UTC.
+    Hour,
+}
+
+/// The sums of one group. Money is in billionths of a dollar.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Sums {
+    /// What it is the sum of; empty where that was unknown.
+    pub name: String,
+    /// Requests.
+    pub requests: u64,
+    /// Of these, failed ones.
+    pub failed: u64,
+    /// Answered ones whose cost is unknown: it is in no sum.
+    pub unpriced: u64,
+    /// Fresh input tokens.
+    pub input: u64,
+    /// Tokens read from the cache.
+    pub cache_read: u64,
+    /// Tokens written to the cache.
+    pub cache_write: u64,
+    /// Tokens produced.
+    pub output: u64,
+    /// The known cost.
+    pub cost: u64,
+    /// What reads of the cache saved.
+    pub saved: u64,
+    /// Requests that another upstream than their session's home served.
+    pub moves: u64,
+    /// What it cost to write warm prefixes again because of that.
+    pub moved: u64,
+}
+
+/// Sums what ended in or after the hour of `since`, in seconds of the Unix epoch.
+///
+/// # Errors
+/// If the file is not there or cannot be read.
+pub fn usage(path: &Path, by: By, since: u64) -> Result<Vec<Sums>, StoreError> {
+    let (table, name) = match by {
+        By::Model => ("rollup", "model"),
+        By::Provider => ("rollup", "provider"),
+        By::Key => ("rollup", "key"),
+        By::Client => ("rollup", "client"),
+        By::Session => ("session", "session"),
+        By::Agent => ("session", "agent"),
+        By::Day => ("rollup", "strftime('%Y-%m-%d', hour * 3600, 'unixepoch')"),
+        By::Hour => (
+            "rollup",
+            "strftime('%Y-%m-%dT%H:00Z', hour * 3600, 'unixepoch')",
+        ),
+    };
+    let order = match by {
+        By::Day | By::Hour => "1",
+        By::Model | By::Provider | By::Key | By::Client | By::Session | By::Agent => "9 DESC, 1",
+    };
+    let connection = file::open_to_read(path)?;
+    let mut query = connection.prepare(&format!(
+        "SELECT {name}, sum(requests), sum(failed), sum(unpriced), sum(input), sum(cache_read),
+         sum(cache_write), sum(output), sum(cost), sum(saved), sum(moves), sum(moved)
+         FROM {table} WHERE hour >= ? GROUP BY 1 ORDER BY {order}"
+    ))?;
+    let since = i64::try_from(since / 3600).unwrap_or(i64::MAX);
+    let rows = query.query_map([since], sums)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn sums(row: &Row<'_>) -> rusqlite::Result<Sums> {
+    let number = |at: usize| -> rusqlite::Result<u64> {
+        Ok(u64::try_from(row.get::<_, i64>(at)?).unwrap_or(0))
+    };
+    Ok(Sums {
+        name: row.get(0)?,
+        requests: number(1)?,
+        failed: number(2)?,
+        unpriced: number(3)?,
+        input: number(4)?,
+        cache_read: number(5)?,
+        cache_write: number(6)?,
+        output: number(7)?,
+        cost: number(8)?,
+        saved: number(9)?,
+        moves: number(10)?,
+        moved: number(11)?,
+    })
+}
