@@ -244,7 +244,6 @@ fn gen_ai<M: serde::ser::SerializeMap>(
         usage.cache_creation_input_tokens,
     )?;
     some(map, "gen_ai.usage.output_tokens", usage.output_tokens)?;
-    some(map, "ccrelay.cost_usd", record.cost.map(Money::as_dollars))?;
     if record.observation == Observation::Unreadable {
         map.serialize_entry("ccrelay.usage.unreadable", &true)?;
     }
@@ -367,9 +366,6 @@ pub(super) fn pretty(record: &RequestRecord, out: &mut Vec<u8>) {
         if let Some(tokens) = tokens {
             add(format_args!("{name}={tokens}"));
         }
-    }
-    if let Some(cost) = record.cost {
-        add(format_args!("{cost}"));
     }
     if let Some(cost) = record.cost {
         add(format_args!("{cost}"));
