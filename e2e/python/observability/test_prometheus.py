@@ -1,8 +1,8 @@
 """What Prometheus's own tool says of the relay's metrics, alerts and settings."""
 
+import json
 import re
 import subprocess
-import urllib.error
 from pathlib import Path
 
 from relay_e2e.programs import HTTP
@@ -10,6 +10,7 @@ from relay_e2e.scripts import text
 from relay_e2e.sdk import client
 
 CONTRIB = Path(__file__).parents[3] / "contrib" / "prometheus"
+DASHBOARD = CONTRIB.parent / "grafana" / "cc-relay.json"
 
 
 def promtool(*words: str, given: str | None = None) -> str:
@@ -41,7 +42,7 @@ def test_a_scrape_is_well_formed_and_has_every_metric_of_the_alerts(relayed):
     older = "\n".join(line for line in older.splitlines() if not line.startswith(("# UNIT", "# EOF")))
     promtool("check", "metrics", given=older + "\n")
     known = set(re.findall(r"^# TYPE (\S+)", scrape, flags=re.M))
-    for file in CONTRIB.glob("*.yaml"):
+    for file in [*CONTRIB.glob("*.yaml"), DASHBOARD]:
         for name in set(re.findall(r"ccrelay_[a-z0-9_]+", file.read_text())):
             family = re.sub(r"_(total|bucket|count|sum)$", "", name)
             assert {name, family} & known, f"{file.name} names {name}, which nobody counts"
@@ -68,3 +69,18 @@ def test_alerts_fire_when_they_should_and_not_else():
 
 def test_prometheus_takes_the_settings():
     assert "SUCCESS" in promtool("check", "config", "prometheus.yaml")
+
+
+def test_prometheus_understands_every_question_of_the_dashboard(tmp_path):
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    questions = [target["expr"] for panel in panels for target in panel["targets"]]
+    assert len(questions) >= len(panels) > 10
+    # As rules, since these are what the tool reads.
+    rules = [
+        {"record": f"question:{number}", "expr": re.sub(r"\$\w+", ".*", question)}
+        for number, question in enumerate(questions)
+    ]
+    # Every JSON document is a YAML document.
+    file = tmp_path / "questions.yaml"
+    file.write_text(json.dumps({"groups": [{"name": "questions", "rules": rules}]}))
+    promtool("check", "rules", str(file))
