@@ -87,6 +87,9 @@ impl Live {
         if plan.metrics != self.plan.metrics {
             pending.push("metrics");
         }
+        if plan.history != self.plan.history {
+            pending.push("history");
+        }
         if plan.server.workers != self.plan.server.workers {
             pending.push("server.workers");
         }

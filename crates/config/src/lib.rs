@@ -26,10 +26,10 @@ pub use load::{Env, Format, ProcessEnv, default_path, load, parse};
 pub use plan::{
     AccessKey, AffinityMode, AffinityPlan, Application, AuthPlan, AwsPlan, AzurePlan, BreakerPlan,
     ClientKey, CloudPlan, CredentialHeader, DebugPlan, FilePlan, GooglePlan, HealthCheckPlan,
-    HealthPlan, HttpVersion, KeyPlace, KeyPlan, LimitsPlan, LogFormat, LogLevel, LoggingPlan,
-    MetricsPlan, ModelRule, Plan, PoolingPlan, ProviderKind, ProviderPlan, ProxyPlan, RoutingPlan,
-    RuntimePlan, SelectionPlan, ServerPlan, StrategyPlan, TlsPlan, TriggerPlan, Variant,
-    VersionPlan, Warning,
+    HealthPlan, HistoryPlan, HttpVersion, KeyPlace, KeyPlan, LimitsPlan, LogFormat, LogLevel,
+    LoggingPlan, MetricsPlan, ModelRule, Plan, PoolingPlan, ProviderKind, ProviderPlan, ProxyPlan,
+    RoutingPlan, RuntimePlan, SelectionPlan, ServerPlan, StrategyPlan, TlsPlan, TriggerPlan,
+    Variant, VersionPlan, Warning,
 };
 pub use schema::schema;
 pub use show::show;

@@ -43,6 +43,8 @@ pub struct Plan {
     pub health: HealthPlan,
     /// What is counted for Prometheus.
     pub metrics: MetricsPlan,
+    /// What is kept of requests and their cost.
+    pub history: HistoryPlan,
     /// What is allowed but unwise, each with its fix.
     pub warnings: Vec<Warning>,
     /// The file this came from, or `None` without one.
@@ -244,6 +246,21 @@ pub struct MetricsPlan {
     pub endpoint: String,
     /// The address to listen on. Default `127.0.0.1:9100`.
     pub listen: SocketAddr,
+}
+
+/// What is kept of requests and their cost, and how much of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryPlan {
+    /// Whether anything is. Default false.
+    pub enabled: bool,
+    /// The file; `None` for the usual place.
+    pub file: Option<PathBuf>,
+    /// Bytes that it may take. Default 256 MiB.
+    pub max_bytes: u64,
+    /// How long anything is kept. Default 90 days.
+    pub max_age: Duration,
+    /// Single requests that are kept. Default 100,000.
+    pub requests: u64,
 }
 
 /// What is logged, and where.

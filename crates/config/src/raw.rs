@@ -34,6 +34,8 @@ pub(crate) struct Raw {
     pub(crate) logging: Logging,
     /// What is counted for Prometheus, and where it is read.
     pub(crate) metrics: Metrics,
+    /// What is kept of requests and their cost, and how much of it.
+    pub(crate) history: History,
 }
 
 /// The listener, its bounds and its clients.
@@ -146,6 +148,25 @@ pub(crate) struct Metrics {
     pub(crate) prometheus_endpoint: Option<String>,
     /// Address and port to listen on. Default `127.0.0.1:9100`.
     pub(crate) prometheus_listen: Option<String>,
+}
+
+/// What is kept of requests and their cost, and how much of it.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct History {
+    /// Whether anything is. Default false.
+    pub(crate) enabled: Option<bool>,
+    /// The file. Default: `relay.db` in the folder of the program's state.
+    pub(crate) file: Option<String>,
+    /// Bytes that it may take. Default 268435456 (256 MiB).
+    #[schemars(range(min = 1_048_576, max = 1_099_511_627_776_u64))]
+    pub(crate) max_bytes: Option<u64>,
+    /// Days that anything is kept. Default 90.
+    #[schemars(range(min = 1, max = 3650))]
+    pub(crate) max_days: Option<u64>,
+    /// Single requests that are kept. Default 100000.
+    #[schemars(range(min = 0, max = 100_000_000))]
+    pub(crate) requests: Option<u64>,
 }
 
 /// How important a line must be.

@@ -14,8 +14,8 @@ use std::time::Duration;
 use relay_core::secret::Secret;
 
 use crate::plan::{
-    AuthPlan, CredentialHeader, HttpVersion, KeyPlan, LoggingPlan, MetricsPlan, Plan, ProviderPlan,
-    ServerPlan,
+    AuthPlan, CredentialHeader, HistoryPlan, HttpVersion, KeyPlan, LoggingPlan, MetricsPlan, Plan,
+    ProviderPlan, ServerPlan,
 };
 
 /// Lines of YAML at a depth.
@@ -42,6 +42,7 @@ pub fn show(plan: &Plan) -> String {
     page.health(&plan.health);
     page.logging(&plan.logging);
     page.metrics(&plan.metrics);
+    page.history(&plan.history);
     page.text
 }
 
@@ -62,6 +63,17 @@ impl Page {
 
     fn path(&mut self, depth: usize, key: &str, value: &Path) {
         self.text(depth, key, &value.display().to_string());
+    }
+
+    fn history(&mut self, plan: &HistoryPlan) {
+        self.raw(0, "history:");
+        self.set(1, "enabled", plan.enabled);
+        if let Some(file) = &plan.file {
+            self.path(1, "file", file);
+        }
+        self.set(1, "max_bytes", plan.max_bytes);
+        self.set(1, "max_days", plan.max_age.as_secs() / 86_400);
+        self.set(1, "requests", plan.requests);
     }
 
     fn metrics(&mut self, plan: &MetricsPlan) {

@@ -115,6 +115,7 @@ fn its_values_are_the_defaults() {
     example.routing.default_provider = None;
     example.routing.model_mapping.clear();
     example.routing.models.clear();
+    example.history.file = None;
     let file = example.logging.file.take().unwrap();
     assert_eq!(meaning(&example), meaning(&default));
     assert_eq!((file.max_bytes, file.keep), (10 << 20, 5));

@@ -1,6 +1,7 @@
 //! The state of the relay as `/health` tells it, and its settings as `/config` does.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use relay_core::breaker::Health as TargetHealth;
@@ -195,4 +196,39 @@ pub(crate) fn config(worker: &Worker) -> String {
         homes: homes.into_iter().map(home).collect(),
     };
     serde_json::to_string(&config).unwrap_or_default()
+}
+
+/// One provider, without any secret.
+#[derive(Serialize)]
+struct Provider<'a> {
+    name: &'a str,
+    vendor: &'a str,
+    base_url: String,
+    /// The models that the file names for it; empty for all.
+    models: Vec<&'a str>,
+    /// Whether it may be chosen.
+    active: bool,
+    priority: i32,
+    weight: u32,
+}
+
+/// Returns the providers as JSON, in the order of the file.
+pub(crate) fn providers(worker: &Worker) -> String {
+    let view = worker.view();
+    let now = worker.shared.clock.now();
+    let targets = view.snapshot().targets.iter().zip(&view.pools);
+    let provider = |(target, pool): (&'_ Arc<Target>, &Arc<Pool>)| -> serde_json::Value {
+        let shown = Provider {
+            name: target.id.as_str(),
+            vendor: &target.vendor,
+            base_url: pool.connector().url(),
+            models: target.models.iter().filter_map(|it| it.literal()).collect(),
+            active: target.station.health(now) != TargetHealth::Down,
+            priority: target.priority,
+            weight: target.weight,
+        };
+        serde_json::to_value(shown).unwrap_or_default()
+    };
+    let data: Vec<serde_json::Value> = targets.map(provider).collect();
+    serde_json::json!({ "object": "list", "data": data }).to_string()
 }

@@ -7,7 +7,7 @@ use relay_core::error::{RelayError, Unauthenticated};
 
 use crate::authorize::authorize;
 use crate::body::ResponseBody;
-use crate::health::{config, health};
+use crate::health::{config, health, providers};
 use crate::route::Local;
 use crate::worker::Worker;
 
@@ -26,10 +26,8 @@ pub(crate) fn answer(
     head: &request::Parts,
 ) -> Response<ResponseBody> {
     match local {
-        Local::Config => match may_look(worker, head) {
-            Ok(()) => text(StatusCode::OK, "application/json", config(worker)),
-            Err(error) => refusal(&error, ""),
-        },
+        Local::Config => looked(worker, head, config),
+        Local::Providers => looked(worker, head, providers),
         Local::Hello => text(StatusCode::OK, "text/plain", "cc-relay\n".to_owned()),
         Local::Live => text(StatusCode::OK, "text/plain", "ok\n".to_owned()),
         Local::Ready if worker.is_draining() => text(
@@ -39,6 +37,18 @@ pub(crate) fn answer(
         ),
         Local::Ready => text(StatusCode::OK, "text/plain", ready(worker)),
         Local::Health => text(StatusCode::OK, "application/json", health(worker)),
+    }
+}
+
+/// Shows something to those who may look.
+fn looked(
+    worker: &Worker,
+    head: &request::Parts,
+    show: impl FnOnce(&Worker) -> String,
+) -> Response<ResponseBody> {
+    match may_look(worker, head) {
+        Ok(()) => text(StatusCode::OK, "application/json", show(worker)),
+        Err(error) => refusal(&error, ""),
     }
 }
 

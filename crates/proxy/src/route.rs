@@ -26,6 +26,8 @@ pub(crate) enum Local {
     Health,
     /// `/config`: the settings in force, and where sessions live.
     Config,
+    /// `/v1/providers`: where requests can go.
+    Providers,
     /// `/livez`: the process answers.
     Live,
     /// `/readyz`: it takes requests.
@@ -67,6 +69,7 @@ fn local(path: &str) -> Option<Local> {
         "/" | "/api/hello" => Some(Local::Hello),
         "/health" => Some(Local::Health),
         "/config" => Some(Local::Config),
+        "/v1/providers" => Some(Local::Providers),
         "/livez" => Some(Local::Live),
         "/readyz" => Some(Local::Ready),
         _ if path.ends_with("/api/hello") => Some(Local::Hello),

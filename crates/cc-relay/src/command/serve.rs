@@ -47,7 +47,7 @@ async fn serve(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Fai
         .map_err(|error| Failure::new(Exit::CannotWrite, "log", format!("log file: {error}")))?;
     let board = board(&plan)?;
     let mut sinks = Sinks::default().with(log.sink());
-    let history = history::open(context, arguments);
+    let history = history::open(context, arguments, &plan.history);
     if let Some(Ok(store)) = &history {
         sinks = sinks.with(Arc::new(History(store.inlet())));
     }

@@ -13,7 +13,7 @@ use relay_proxy::clock;
 use relay_store::{By, Sums, usage};
 use serde_json::{Value, json};
 
-use crate::command::Context;
+use crate::command::{Context, config};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{GOOD, STRONG, WARN, paint};
@@ -45,7 +45,7 @@ pub struct UsageArgs {
     /// Answer with comma-separated values
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,
-    /// The history's file [default: ~/.local/state/cc-relay/relay.db]
+    /// The history's file [default: the one in the configuration, or ~/.local/state/cc-relay/relay.db]
     #[arg(long, value_name = "FILE", env = "CC_RELAY_HISTORY", hide_env = true)]
     pub history: Option<PathBuf>,
 }
@@ -125,8 +125,10 @@ fn since(text: &str) -> Result<Since, String> {
 /// Exit 1 when there is no history, or it cannot be read.
 pub fn run(context: &mut Context, arguments: &UsageArgs) -> Result<Exit, Failure> {
     let named = arguments.history.clone();
+    let configured = || config::load(context).ok()?.history.file;
     let path = named
         .filter(|path| !path.as_os_str().is_empty())
+        .or_else(configured)
         .unwrap_or_else(|| context.env.history());
     let shown = context.env.show_path(&path);
     if !path.is_file() {

@@ -30,8 +30,13 @@ impl Served {
 }
 
 fn serve(home: &Home, upstream: &str, flags: &[&str]) -> (Served, String) {
+    serve_with(home, upstream, flags, "")
+}
+
+/// The same with further sections of the configuration.
+fn serve_with(home: &Home, upstream: &str, flags: &[&str], more: &str) -> (Served, String) {
     let config = format!(
-        "server: {{listen: '127.0.0.1:0'}}\nproviders: [{{name: sim, type: anthropic, base_url: '{upstream}'}}]\n"
+        "server: {{listen: '127.0.0.1:0'}}\nproviders: [{{name: sim, type: anthropic, base_url: '{upstream}'}}]\n{more}"
     );
     let path = home.write("relay.yaml", &config);
     let words = [&["serve", "--config", path.to_str().unwrap()], flags].concat();
@@ -116,6 +121,24 @@ async fn a_history_that_cannot_be_kept_stops_nothing() {
     );
     turn(&address, "claude-opus-5-5").await;
     served.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_configuration_says_where_it_is() {
+    let sim = Sim::builder().start().await.unwrap();
+    let home = Home::new();
+    let file = home.path("kept/here.db");
+    let section = format!("history: {{enabled: true, file: '{}'}}\n", file.display());
+    let (served, address) = serve_with(&home, &sim.base_url(), &[], &section);
+    turn(&address, "claude-opus-5-5").await;
+    served.stop();
+    assert!(file.is_file());
+    let config = home.path("relay.yaml").display().to_string();
+    let json = home
+        .run(&["usage", "-c", &config, "--json"])
+        .expect(0)
+        .json();
+    assert_eq!(json["data"]["groups"][0]["requests"], 1, "{json}");
 }
 
 #[test]

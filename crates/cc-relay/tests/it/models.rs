@@ -169,6 +169,27 @@ async fn a_cloud_without_a_list_offers_what_has_a_price() {
 }
 
 #[tokio::test]
+async fn the_providers_are_told_without_their_keys() {
+    let (one, other) = (listing(&["a"]).await, listing(&["b"]).await);
+    let more = ", models: [b, 'c-*'], priority: 3";
+    let relay = relay(&(provider("one", &one, "") + &provider("other", &other, more)));
+    let answer = get(&relay, "/v1/providers").await;
+    assert_eq!(answer.status, 200);
+    let data = &answer.json()["data"];
+    assert_eq!(data[0]["name"], "one");
+    assert_eq!(data[0]["active"], true);
+    assert_eq!(data[1]["base_url"], other.base_url());
+    assert_eq!(data[1]["models"], serde_json::json!(["b"]));
+    assert_eq!(data[1]["priority"], 3);
+    assert!(!answer.text().contains("sk-ant"), "{}", answer.text());
+    let closed = Relay::of(&format!(
+        "server: {{listen: '127.0.0.1:0', auth: {{api_key: {RELAY_KEY}}}}}\nproviders:\n{}",
+        provider("one", &one, "")
+    ));
+    assert_eq!(get(&closed, "/v1/providers").await.status, 401);
+}
+
+#[tokio::test]
 async fn one_provider_with_a_list_answers_for_itself() {
     let sim = listing(&["claude-opus-5-5"]).await;
     let relay = relay(&provider("one", &sim, ""));

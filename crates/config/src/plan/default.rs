@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::{
     AffinityMode, AffinityPlan, AuthPlan, BreakerPlan, CloudPlan, DebugPlan, FilePlan,
-    HealthCheckPlan, HealthPlan, HttpVersion, LogFormat, LogLevel, LoggingPlan, MetricsPlan, Plan,
-    PoolingPlan, ProviderKind, ProviderPlan, ProxyPlan, RoutingPlan, ServerPlan, StrategyPlan,
-    TriggerPlan,
+    HealthCheckPlan, HealthPlan, HistoryPlan, HttpVersion, LogFormat, LogLevel, LoggingPlan,
+    MetricsPlan, Plan, PoolingPlan, ProviderKind, ProviderPlan, ProxyPlan, RoutingPlan, ServerPlan,
+    StrategyPlan, TriggerPlan,
 };
 
 impl Plan {
@@ -24,6 +24,7 @@ impl Plan {
             routing: RoutingPlan::default(),
             health: HealthPlan::default(),
             metrics: MetricsPlan::default(),
+            history: HistoryPlan::default(),
             warnings: Vec::new(),
             source: None,
             digest: crate::load::digest(""),
@@ -59,6 +60,18 @@ impl Default for MetricsPlan {
             enabled: false,
             endpoint: "/metrics".to_owned(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9100)),
+        }
+    }
+}
+
+impl Default for HistoryPlan {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            file: None,
+            max_bytes: 256 << 20,
+            max_age: Duration::from_hours(90 * 24),
+            requests: 100_000,
         }
     }
 }

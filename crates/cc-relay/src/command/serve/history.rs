@@ -1,32 +1,35 @@
-//! The history that `serve --history` keeps.
+//! The history that a relay keeps.
 //!
-//! In: the file, or none for the usual one. Out: an open store, or why there is none: the relay
+//! In: what the file and the command line say. Out: an open store, or why there is none: the relay
 //! runs on without it.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
+use relay_config::HistoryPlan;
 use relay_store::{Store, StoreError, StoreOptions};
 
 use crate::cli::ServeArgs;
 use crate::command::Context;
 
-/// Opens the history, if one is asked for.
-pub(super) fn open(context: &Context, arguments: &ServeArgs) -> Option<Result<Store, String>> {
-    let file = arguments.history.as_deref()?;
-    let path = Some(file).filter(|file| !file.is_empty());
-    let path = path.map_or_else(|| context.env.history(), PathBuf::from);
-    Some(Store::open(bounded(path)).map_err(|error| chain(&error)))
-}
-
-/// Returns a history's bounds: 256 MiB, 90 days, 100,000 single requests.
-fn bounded(path: PathBuf) -> StoreOptions {
-    StoreOptions {
-        path,
-        max_bytes: 256 << 20,
-        max_age: Duration::from_hours(90 * 24),
-        requests: 100_000,
+/// Opens the history, if one is asked for. What the command line names comes before the file.
+pub(super) fn open(
+    context: &Context,
+    arguments: &ServeArgs,
+    plan: &HistoryPlan,
+) -> Option<Result<Store, String>> {
+    if !plan.enabled && arguments.history.is_none() {
+        return None;
     }
+    let named = arguments.history.as_deref();
+    let named = named.filter(|file| !file.is_empty()).map(PathBuf::from);
+    let path = named.or_else(|| plan.file.clone());
+    let options = StoreOptions {
+        path: path.unwrap_or_else(|| context.env.history()),
+        max_bytes: plan.max_bytes,
+        max_age: plan.max_age,
+        requests: plan.requests,
+    };
+    Some(Store::open(options).map_err(|error| chain(&error)))
 }
 
 /// Returns an error with its causes.
