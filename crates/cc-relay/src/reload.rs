@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use relay_config::{Faults, Plan};
+use relay_config::{Faults, Plan, Warning};
 use relay_proxy::clock;
 use tokio::time::sleep;
 use tracing::{error, info, warn};
@@ -148,7 +148,9 @@ fn tell(before: &Plan, now: &Plan, pending: &[&str]) {
     for key in pending {
         warn!(key, "this takes a restart: the value before stays in force");
     }
-    for warning in &now.warnings {
+    // Those of before were said before.
+    let new = |warning: &&Warning| !before.warnings.contains(warning);
+    for warning in now.warnings.iter().filter(new) {
         warn!(fix = %warning.fix, "{}", warning.message);
     }
 }

@@ -22,7 +22,7 @@ mod walk;
 
 pub use diff::{Change, Settings, compare, diff, settings};
 pub use fault::{Fault, Faults, SnippetLine};
-pub use load::{Env, Format, ProcessEnv, default_path, load, parse};
+pub use load::{Env, Format, ProcessEnv, default_path, load, parse, server};
 pub use plan::{
     AccessKey, AffinityMode, AffinityPlan, Application, AuthPlan, AwsPlan, AzurePlan, BreakerPlan,
     ClientKey, CloudPlan, CredentialHeader, DebugPlan, FilePlan, GooglePlan, HealthCheckPlan,

@@ -14,7 +14,7 @@ use serde::Deserialize as _;
 use crate::check;
 use crate::fault::{Fault, Faults};
 use crate::mask::{self, Masks};
-use crate::plan::{Plan, Warning};
+use crate::plan::{Plan, ServerPlan, Warning};
 use crate::raw::Raw;
 use crate::schema::Schema;
 use crate::source::{Source, Words};
@@ -118,6 +118,26 @@ pub fn load(path: &Path, env: &dyn Env) -> Result<Plan, Faults> {
 /// # Errors
 /// Every fault found, sorted by position.
 pub fn parse(name: &str, text: &str, format: Format, env: &dyn Env) -> Result<Plan, Faults> {
+    let (plan, faults) = parse_all(name, text, format, env)?;
+    Faults::new(faults).map_or(Ok(plan), Err)
+}
+
+/// Returns where a file has its relay listen, as far as it can be read in spite of its faults: a
+/// relay that runs with what stood there before can be asked there.
+pub fn server(path: &Path, env: &dyn Env) -> Option<ServerPlan> {
+    let name = path.display().to_string();
+    let text = read(path, &name).ok()?;
+    let (plan, _) = parse_all(&name, &text, Format::of(path)?, env).ok()?;
+    Some(plan.server)
+}
+
+/// Reads a text as far as it can be read: a plan without what is at fault, and the faults.
+fn parse_all(
+    name: &str,
+    text: &str,
+    format: Format,
+    env: &dyn Env,
+) -> Result<(Plan, Vec<Fault>), Faults> {
     let schema = Schema::new();
     if text.len() > MAX_FILE_BYTES {
         let message = "the file is larger than 1 MiB".to_owned();
@@ -155,7 +175,7 @@ pub fn parse(name: &str, text: &str, format: Format, env: &dyn Env) -> Result<Pl
     let mut plan = check::check(raw, &mut walk);
     plan.digest = digest(text);
     plan.secret_files = std::mem::take(&mut walk.files);
-    Faults::new(walk.faults).map_or(Ok(plan), Err)
+    Ok((plan, walk.faults))
 }
 
 /// Returns where the file is looked for: `config.yaml` in `$XDG_CONFIG_HOME/cc-relay` or

@@ -51,8 +51,14 @@ impl Money {
 }
 
 impl fmt::Display for Money {
-    /// Dollars to four places, rounded down: `$0.7200`.
+    /// Dollars to four places, rounded down: `$0.7200`; below a cent to six, so that little is not
+    /// taken for nothing: `$0.000047`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1..1_000 => return f.write_str("<$0.000001"),
+            1_000..10_000_000 => return write!(f, "$0.{:06}", self.0 / 1_000),
+            _ => {}
+        }
         let whole = self.0 / 1_000_000_000;
         let rest = self.0 % 1_000_000_000 / 100_000;
         write!(f, "${whole}.{rest:04}")

@@ -229,7 +229,7 @@ fn screen(groups: &[Sums], ascii: bool) -> Vec<String> {
         .map(|sums| line(sums, top, width, ascii))
         .collect();
     let cost = paint(STRONG, &cost_words(&total));
-    lines.push(format!("{} requests   {cost}", total.requests));
+    lines.push(format!("{}   {cost}", requests(total.requests)));
     if total.saved > 0 {
         let saved = Money::nano_dollars(total.saved);
         lines.push(format!("reads of the prompt cache saved {saved}"));
@@ -253,11 +253,13 @@ fn line(sums: &Sums, top: u64, width: usize, ascii: bool) -> String {
     let name = shown(&sums.name);
     let bar = paint(GOOD, &bar);
     let cost = cost_words(sums);
-    let requests = sums.requests;
-    format!(
-        "{name:width$}  {bar}{:pad$}  {cost}  {requests} requests",
-        ""
-    )
+    let requests = requests(sums.requests);
+    format!("{name:width$}  {bar}{:pad$}  {cost}  {requests}", "")
+}
+
+fn requests(count: u64) -> String {
+    let end = if count == 1 { "" } else { "s" };
+    format!("{count} request{end}")
 }
 
 /// Says a cost, and for how many requests it is unknown.

@@ -129,6 +129,15 @@ fn moving_costs_the_write_less_the_read() {
     let prices = prices();
     let cost = prices.move_cost("claude-opus-5-5", 150_000, false).unwrap();
     assert_eq!(cost.to_string(), "$0.7200");
+    for (nano_dollars, shown) in [
+        (0, "$0.0000"),
+        (999, "<$0.000001"),
+        (47_900, "$0.000047"),
+        (9_999_999, "$0.009999"),
+        (10_000_000, "$0.0100"),
+    ] {
+        assert_eq!(Money::nano_dollars(nano_dollars).to_string(), shown);
+    }
     assert!((cost.as_dollars() - 0.72).abs() < 1e-12);
     let hour = prices.move_cost("claude-opus-5-5", 150_000, true).unwrap();
     assert_eq!(hour.to_string(), "$1.1700");

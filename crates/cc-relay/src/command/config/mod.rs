@@ -42,14 +42,18 @@ pub fn load(context: &Context) -> Result<Plan, Failure> {
     relay_config::load(&path, &context.env).map_err(|faults| invalid(&faults, 0))
 }
 
-/// Returns where the relay is asked. A configuration with faults, or one that takes any free port,
-/// says nothing, so the usual address is taken.
+/// Returns where the relay is asked: what a configuration says of that, whatever else is at fault
+/// in it. One that takes any free port says nothing, so the usual address is taken.
 pub fn endpoint(context: &Context) -> Endpoint {
     let usual = Endpoint::parse(DEFAULT_ADDRESS);
-    let Ok(plan) = load(context) else {
+    let server = match load(context) {
+        Ok(plan) => Some(plan.server),
+        Err(_) => relay_config::server(&file(context).0, &context.env),
+    };
+    let Some(server) = server else {
         return usual;
     };
-    let mut listen = plan.server.listen;
+    let mut listen = server.listen;
     if listen.port() == 0 {
         return usual;
     }
@@ -60,7 +64,7 @@ pub fn endpoint(context: &Context) -> Endpoint {
             SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         });
     }
-    let trust = plan.server.tls.map(|tls| tls.cert_file);
+    let trust = server.tls.map(|tls| tls.cert_file);
     Endpoint {
         authority: listen.to_string(),
         tls: trust.is_some(),
