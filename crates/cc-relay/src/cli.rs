@@ -17,6 +17,7 @@ use examples::{
     INIT_EXAMPLES, MAN_EXAMPLES, ROOT_EXAMPLES, SERVE_EXAMPLES, STATUS_EXAMPLES, VALIDATE_EXAMPLES,
 };
 
+pub use crate::command::requests::{RequestArgs, RequestsArgs};
 pub use crate::command::usage::UsageArgs;
 
 /// A proxy between Claude Code and your Anthropic upstreams: every byte as it was sent
@@ -103,6 +104,12 @@ pub enum Command {
     /// Tell how the running relay is doing
     #[command(after_help = STATUS_EXAMPLES)]
     Status(StatusArgs),
+    /// List the last requests, and those that come
+    #[command(after_help = crate::command::requests::REQUESTS_EXAMPLES)]
+    Requests(RequestsArgs),
+    /// Show one request with each of its attempts
+    #[command(after_help = crate::command::requests::REQUEST_EXAMPLES)]
+    Request(RequestArgs),
     /// Tell what requests used and what they cost
     #[command(after_help = crate::command::usage::EXAMPLES)]
     Usage(UsageArgs),

@@ -26,7 +26,7 @@ CREATE TABLE request (
   provider TEXT NOT NULL, key TEXT NOT NULL, client TEXT NOT NULL, session TEXT NOT NULL,
   agent TEXT NOT NULL, status INTEGER, outcome TEXT NOT NULL, error TEXT, affinity TEXT,
   duration_us INTEGER NOT NULL, first_event_us INTEGER, input INTEGER, cache_read INTEGER,
-  cache_write INTEGER, output INTEGER, cost INTEGER);
+  cache_write INTEGER, output INTEGER, cost INTEGER, attempts TEXT NOT NULL);
 CREATE TABLE rollup (
   hour INTEGER NOT NULL, model TEXT NOT NULL, provider TEXT NOT NULL, key TEXT NOT NULL,
   client TEXT NOT NULL, requests INTEGER NOT NULL, failed INTEGER NOT NULL,

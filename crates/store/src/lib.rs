@@ -5,6 +5,7 @@
 //! dropped and counted, and when the disk fails the relay goes on without it.
 
 mod file;
+mod requests;
 mod row;
 mod sums;
 mod writer;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use relay_core::record::RequestRecord;
 
+pub use requests::{Kept, KeptAttempt, Wanted, requests};
 pub use sums::{By, Sums, usage};
 
 use writer::{Entry, Writer};

@@ -12,6 +12,8 @@ use relay_core::snapshot::TargetId;
 use rusqlite::types::Value;
 use rusqlite::{Transaction, params_from_iter};
 
+use crate::requests::KeptAttempt;
+
 /// Letters of a name that are kept: models and agents are the word of clients.
 const NAME: usize = 128;
 
@@ -97,11 +99,29 @@ fn request(
         usage.cache_creation_input_tokens.map(int).into(),
         usage.output_tokens.map(int).into(),
         record.cost.map(nano).into(),
+        Value::from(attempts(record)),
     ]);
     let places = vec!["?"; row.len()].join(",");
     let insert = format!("INSERT INTO request VALUES ({places})");
     to.prepare_cached(&insert)?.execute(params_from_iter(row))?;
     Ok(())
+}
+
+/// Returns the attempts that failed as JSON.
+fn attempts(record: &RequestRecord) -> String {
+    let attempts: Vec<KeptAttempt> = record
+        .attempts
+        .iter()
+        .map(|attempt| KeptAttempt {
+            provider: attempt.target.as_str().to_owned(),
+            key: attempt.key.as_ref().map(|key| key.name.to_string()),
+            status: attempt.status,
+            reason: attempt.reason.to_owned(),
+            took_us: u64::try_from(attempt.took.as_micros()).unwrap_or(u64::MAX),
+        })
+        .collect();
+    // Names and numbers: this cannot fail.
+    serde_json::to_string(&attempts).unwrap_or_default()
 }
 
 fn added(record: &RequestRecord) -> Added {

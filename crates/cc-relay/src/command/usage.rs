@@ -13,7 +13,8 @@ use relay_proxy::clock;
 use relay_store::{By, Sums, usage};
 use serde_json::{Value, json};
 
-use crate::command::{Context, config};
+use crate::command::Context;
+use crate::command::requests::history;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{GOOD, STRONG, WARN, paint};
@@ -124,18 +125,8 @@ fn since(text: &str) -> Result<Since, String> {
 /// # Errors
 /// Exit 1 when there is no history, or it cannot be read.
 pub fn run(context: &mut Context, arguments: &UsageArgs) -> Result<Exit, Failure> {
-    let named = arguments.history.clone();
-    let configured = || config::load(context).ok()?.history.file;
-    let path = named
-        .filter(|path| !path.as_os_str().is_empty())
-        .or_else(configured)
-        .unwrap_or_else(|| context.env.history());
+    let path = history(context, arguments.history.as_deref())?;
     let shown = context.env.show_path(&path);
-    if !path.is_file() {
-        let message = format!("there is no history at {shown}");
-        return Err(Failure::new(Exit::Failed, "no_history", message)
-            .help("keep one: cc-relay serve --history; or name another: --history FILE"));
-    }
     let groups = usage(&path, arguments.by.into(), arguments.since.second());
     let groups = groups.map_err(|error| {
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));

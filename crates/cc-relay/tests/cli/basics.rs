@@ -8,11 +8,13 @@ use crate::support::Home;
 #[test]
 fn help_of_every_command() {
     let home = Home::new();
-    let commands: [&[&str]; 17] = [
+    let commands: [&[&str]; 19] = [
         &[],
         &["serve"],
         &["demo"],
         &["status"],
+        &["requests"],
+        &["request"],
         &["usage"],
         &["config"],
         &["config", "init"],

@@ -11,11 +11,13 @@ fn page() -> String {
 fn every_option_of_the_help_is_on_the_page() {
     let home = Home::new();
     let page = page();
-    let commands: [&[&str]; 13] = [
+    let commands: [&[&str]; 15] = [
         &[],
         &["serve"],
         &["demo"],
         &["status"],
+        &["requests"],
+        &["request"],
         &["usage"],
         &["doctor"],
         &["config", "init"],

@@ -183,7 +183,10 @@ async fn a_faulty_file_leaves_what_runs_and_is_told_everywhere() {
     );
     // The file says where the relay is, whatever else is at fault in it.
     let listen = format!("listen: '{}'", served.address);
-    let file = home.write("there.yaml", &faulty.replace("listen: '127.0.0.1:0'", &listen));
+    let file = home.write(
+        "there.yaml",
+        &faulty.replace("listen: '127.0.0.1:0'", &listen),
+    );
     let status = home.run(&["status", "-c", file.to_str().unwrap()]);
     assert!(status.stdout.contains("unknown strategy"), "{status:?}");
     let status = home

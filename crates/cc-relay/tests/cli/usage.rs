@@ -39,7 +39,11 @@ fn serve_with(home: &Home, upstream: &str, flags: &[&str], more: &str) -> (Serve
         "server: {{listen: '127.0.0.1:0'}}\nproviders: [{{name: sim, type: anthropic, base_url: '{upstream}'}}]\n{more}"
     );
     let path = home.write("relay.yaml", &config);
-    let words = [&["serve", "--config", path.to_str().unwrap()], flags].concat();
+    start(home, path.to_str().unwrap(), flags)
+}
+
+fn start(home: &Home, path: &str, flags: &[&str]) -> (Served, String) {
+    let words = [&["serve", "--config", path], flags].concat();
     let mut command = home.command(&words);
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -139,6 +143,64 @@ async fn the_configuration_says_where_it_is() {
         .expect(0)
         .json();
     assert_eq!(json["data"]["groups"][0]["requests"], 1, "{json}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn single_requests_are_listed_followed_and_drawn() {
+    let (sim, other) = (
+        Sim::builder().start().await.unwrap(),
+        Sim::builder().start().await.unwrap(),
+    );
+    let home = Home::new();
+    let backup = format!(
+        "history: {{enabled: true}}\nrouting: {{model_lists: false}}\nproviders:\n  - {{name: main, type: anthropic, base_url: '{}', accepts_client_credential: false, keys: [{{key: sk-ant-a, name: a}}]}}\n  - {{name: backup, type: anthropic, base_url: '{}', accepts_client_credential: false, keys: [{{key: sk-ant-b, name: b}}]}}\n",
+        sim.base_url(),
+        other.base_url()
+    );
+    let config = home.write(
+        "two.yaml",
+        &format!("server: {{listen: '127.0.0.1:0'}}\n{backup}"),
+    );
+    let (served, address) = start(&home, config.to_str().unwrap(), &[]);
+    sim.push(Script::error(529, "overloaded_error", "Overloaded"));
+    other.push(Script::text("hello").usage(usage()));
+    turn(&address, "claude-opus-5-5").await;
+    // It is there while the relay runs, once the batch is written.
+    let mut follow = home.command(&["requests", "--follow", "--json"]);
+    let mut follow = loop {
+        if home.path(".local/state/cc-relay/relay.db").is_file() {
+            break follow.stdout(Stdio::piped()).spawn().unwrap();
+        }
+        std::thread::yield_now();
+    };
+    let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();
+    let first: serde_json::Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    let kept = &first["data"];
+    assert_eq!(kept["provider"], "backup", "{first}");
+    assert_eq!(kept["attempts"][0]["reason"], "overloaded", "{first}");
+    turn(&address, "claude-haiku-4-5").await;
+    let second: serde_json::Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(second["data"]["outcome"], "complete");
+    follow.kill().unwrap();
+    follow.wait().unwrap();
+    served.stop();
+    let list = home.run(&["requests", "--limit", "5"]).expect(0).stdout;
+    assert_eq!(list.lines().count(), 2, "{list}");
+    assert!(
+        list.contains("hops=1") && list.contains("backup/b"),
+        "{list}"
+    );
+    let name = kept["name"].as_str().unwrap();
+    let drawn = home.run(&["request", name]).expect(0).stdout;
+    assert!(
+        drawn.contains("main/a") && drawn.contains("overloaded 529"),
+        "{drawn}"
+    );
+    assert!(drawn.contains("cost: $0.0340"), "{drawn}");
+    let several = home.run(&["request", "req_"]).expect(1);
+    assert!(several.stderr.contains("several requests"), "{several:?}");
+    let none = home.run(&["request", "req_nobody"]).expect(1);
+    assert!(none.stderr.contains("no request"), "{none:?}");
 }
 
 #[test]
