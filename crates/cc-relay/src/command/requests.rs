@@ -319,6 +319,11 @@ fn share(kept: &Kept) -> Option<u64> {
 }
 
 fn seconds(micros: u64) -> String {
+    match micros {
+        0..1_000 => return format!("{micros}us"),
+        1_000..1_000_000 => return format!("{}ms", micros / 1_000),
+        1_000_000.. => {}
+    }
     let seconds = Duration::from_micros(micros).as_secs_f64();
     format!("{seconds:.2}s")
 }
@@ -335,7 +340,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bars_fill_their_width_and_follow_each_other() {
+    fn bars_fill_their_width_and_times_have_units() {
         assert_eq!(
             bar((0, 10), 40, true),
             format!("{}{}", "#".repeat(10), ".".repeat(30))
@@ -343,6 +348,10 @@ mod tests {
         assert_eq!(
             bar((10, 30), 40, true),
             format!("{}{}", ".".repeat(10), "#".repeat(30))
+        );
+        assert_eq!(
+            [950, 410_999, 7_930_000].map(seconds),
+            ["950us", "410ms", "7.93s"]
         );
         // What is too short to be seen is seen all the same.
         assert_eq!(bar((0, 1), 1_000_000, true), format!("#{}", ".".repeat(39)));
