@@ -283,7 +283,7 @@ impl Replay<'_> {
         let (ending, seed) = (Ending::Served, self.dice.roll());
         let change = leg.receipt.finish(ending, &answer.usage, moment(now), seed);
         self.tally
-            .served(&answer.usage, change, &self.relay.board.prices);
+            .served(&answer.usage, change, &self.relay.board.prices());
         let conversation = request.conversation;
         self.next_turns(conversation, now);
     }

@@ -10,6 +10,7 @@ pub(crate) mod upstream;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use relay_config::{
     AffinityMode, AuthPlan, BreakerPlan, CredentialHeader, LoggingPlan, Plan, RoutingPlan,
     StrategyPlan,
@@ -17,6 +18,7 @@ use relay_config::{
 use relay_core::breaker::BreakerOptions;
 use relay_core::credential::{self, AuthPolicy, Client};
 use relay_core::models::{ModelMap, Pattern};
+use relay_core::price::Prices;
 use relay_core::request::{ModelName, Timeouts};
 use relay_core::snapshot::{Limits, Routing, Snapshot, Target, TargetId, Triggers};
 use relay_core::strategy::{Kind, ModelRule};
@@ -32,6 +34,7 @@ pub struct Assembled {
     breaker: BreakerOptions,
     sessions: usize,
     waiting: usize,
+    prices: Prices,
     settings: Settings,
 }
 
@@ -40,6 +43,7 @@ impl Assembled {
     /// do not, and returns the settings.
     pub fn commit(self, memory: &mut Memory) -> Settings {
         memory.board.resize(self.sessions, self.waiting);
+        memory.board.set_prices(self.prices);
         let mut upstreams = HashMap::new();
         for upstream in self.upstreams {
             let (name, kept) = upstream.commit(self.breaker, &memory.background);
@@ -106,8 +110,21 @@ pub fn assemble(
         breaker,
         sessions: routing.affinity.max_sessions,
         waiting: routing.max_waiting,
+        prices: prices(plan)?,
         settings,
     })
+}
+
+/// Returns what tokens cost: by the user's own list, else by that of the program.
+pub(crate) fn prices(plan: &Plan) -> anyhow::Result<Prices> {
+    let built_in = Prices::built_in()?;
+    let Some(file) = &plan.price_file else {
+        return Ok(built_in);
+    };
+    let said = || format!("prices.list {}", file.display());
+    let own = std::fs::read_to_string(file).with_context(said)?;
+    let own = Prices::read(&own).with_context(said)?;
+    Ok(built_in.overridden_by(own))
 }
 
 fn exhibit(plan: &LoggingPlan) -> ExhibitOptions {

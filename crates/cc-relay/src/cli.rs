@@ -17,6 +17,7 @@ use examples::{
     INIT_EXAMPLES, MAN_EXAMPLES, ROOT_EXAMPLES, SERVE_EXAMPLES, STATUS_EXAMPLES, VALIDATE_EXAMPLES,
 };
 
+pub use crate::command::prices::PricesArgs;
 pub use crate::command::requests::{RequestArgs, RequestsArgs};
 pub use crate::command::usage::UsageArgs;
 
@@ -113,6 +114,9 @@ pub enum Command {
     /// Tell what requests used and what they cost
     #[command(after_help = crate::command::usage::EXAMPLES)]
     Usage(UsageArgs),
+    /// Tell what tokens cost
+    #[command(after_help = crate::command::prices::EXAMPLES)]
+    Prices(PricesArgs),
     /// Make, check and show the configuration; point Claude Code at the relay
     #[command(subcommand)]
     Config(ConfigCommand),

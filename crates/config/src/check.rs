@@ -7,9 +7,11 @@
 mod address;
 mod client;
 mod cloud;
+mod history;
 mod key;
 mod metrics;
 mod model;
+mod prices;
 mod provider;
 mod routing;
 
@@ -22,8 +24,8 @@ use relay_core::secret::Secret;
 
 use crate::mask;
 use crate::plan::{
-    DebugPlan, FilePlan, HistoryPlan, LogFormat, LogLevel, LoggingPlan, Plan, ProviderPlan,
-    ServerPlan, TlsPlan, Warning,
+    DebugPlan, FilePlan, LogFormat, LogLevel, LoggingPlan, Plan, ProviderPlan, ServerPlan, TlsPlan,
+    Warning,
 };
 use crate::raw;
 use crate::source::Words;
@@ -56,7 +58,8 @@ pub(crate) fn check(raw: raw::Raw, walk: &mut Walk<'_>) -> Plan {
     plan.health = check.health(&raw.health);
     plan.logging = check.logging(raw.logging);
     plan.metrics = check.metrics(raw.metrics);
-    plan.history = history(raw.history);
+    plan.history = history::plan(raw.history);
+    plan.price_file = check.price_file(raw.prices);
     check.exposure(&plan);
     plan.warnings = check.warnings;
     plan
@@ -371,18 +374,6 @@ fn level(raw: raw::Level) -> LogLevel {
 /// A bound beyond the machine's own word is no bound; saturating keeps its meaning.
 fn size(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
-}
-
-fn history(raw: raw::History) -> HistoryPlan {
-    let base = HistoryPlan::default();
-    let days = |days: u64| Duration::from_hours(days.saturating_mul(24));
-    HistoryPlan {
-        enabled: raw.enabled.unwrap_or(base.enabled),
-        file: raw.file.map(PathBuf::from),
-        max_bytes: raw.max_bytes.unwrap_or(base.max_bytes),
-        max_age: raw.max_days.map_or(base.max_age, days),
-        requests: raw.requests.unwrap_or(base.requests),
-    }
 }
 
 /// The walk holds such a number to bounds far below what saturates here.

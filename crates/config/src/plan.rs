@@ -45,6 +45,8 @@ pub struct Plan {
     pub metrics: MetricsPlan,
     /// What is kept of requests and their cost.
     pub history: HistoryPlan,
+    /// A list of prices that come before those of the program.
+    pub price_file: Option<PathBuf>,
     /// What is allowed but unwise, each with its fix.
     pub warnings: Vec<Warning>,
     /// The file this came from, or `None` without one.
@@ -60,6 +62,7 @@ impl Plan {
     pub fn files(&self) -> BTreeSet<PathBuf> {
         let mut files: BTreeSet<PathBuf> = self.secret_files.iter().cloned().collect();
         files.extend(self.source.clone());
+        files.extend(self.price_file.clone());
         if let Some(tls) = &self.server.tls {
             files.extend([tls.cert_file.clone(), tls.key_file.clone()]);
         }

@@ -36,6 +36,8 @@ pub(crate) struct Raw {
     pub(crate) metrics: Metrics,
     /// What is kept of requests and their cost, and how much of it.
     pub(crate) history: History,
+    /// What tokens cost.
+    pub(crate) prices: PriceList,
 }
 
 /// The listener, its bounds and its clients.
@@ -167,6 +169,14 @@ pub(crate) struct History {
     /// Single requests that are kept. Default 100000.
     #[schemars(range(min = 0, max = 100_000_000))]
     pub(crate) requests: Option<u64>,
+}
+
+/// What tokens cost.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PriceList {
+    /// A file whose prices come before those of the program: JSON, as `cc-relay prices --json` says.
+    pub(crate) list: Option<String>,
 }
 
 /// How important a line must be.

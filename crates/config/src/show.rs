@@ -43,6 +43,10 @@ pub fn show(plan: &Plan) -> String {
     page.logging(&plan.logging);
     page.metrics(&plan.metrics);
     page.history(&plan.history);
+    if let Some(file) = &plan.price_file {
+        page.raw(0, "prices:");
+        page.path(1, "list", file);
+    }
     page.text
 }
 

@@ -37,6 +37,7 @@ fn env() -> HashMap<String, String> {
         ("CC_RELAY_CERT_FILE", here("Cargo.toml")),
         ("CC_RELAY_KEY_FILE", here("Cargo.toml")),
         ("CC_RELAY_CA_FILE", here("Cargo.toml")),
+        ("CC_RELAY_PRICE_LIST", here("../core/data/prices.json")),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()
@@ -228,6 +229,7 @@ fn other(pointer: &str, value: &Value) -> Option<Value> {
         "runtime" => json!("invoke"),
         // Kept for older files: a warning says that it is not sent.
         "azure_api_version" => return None,
+        "list" => json!(here("tests/prices.json")),
         "cert_file" | "key_file" | "ca_file" => json!(here("src/lib.rs")),
         "keep" | "workers" => json!(7),
         _ => match value {

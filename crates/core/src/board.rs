@@ -1,5 +1,9 @@
 //! What the relay knows beyond single targets: shared by all requests, outliving every snapshot.
 
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
 use crate::affinity::Affinity;
 use crate::budget::RetryBudget;
 use crate::catalog::Catalog;
@@ -21,8 +25,7 @@ pub struct Board {
     pub estimator: Estimator,
     /// What upstreams list of their models.
     pub catalog: Catalog,
-    /// What tokens cost.
-    pub prices: Prices,
+    prices: RwLock<Arc<Prices>>,
     /// Attempts beyond the first.
     pub budget: RetryBudget,
 }
@@ -39,9 +42,19 @@ impl Board {
             waiting: WaitingRoom::new(max_waiting),
             estimator: Estimator::new(max_sessions),
             catalog: Catalog::default(),
-            prices: Prices::built_in()?,
+            prices: RwLock::new(Arc::new(Prices::built_in()?)),
             budget: RetryBudget::default(),
         })
+    }
+
+    /// Returns what tokens cost.
+    pub fn prices(&self) -> Arc<Prices> {
+        Arc::clone(&self.prices.read())
+    }
+
+    /// Has tokens cost something else from now on.
+    pub fn set_prices(&self, prices: Prices) {
+        *self.prices.write() = Arc::new(prices);
     }
 
     /// Takes other bounds; what is known stays.

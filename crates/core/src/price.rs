@@ -137,6 +137,21 @@ impl Prices {
         &self.source
     }
 
+    /// Returns every price, by name.
+    pub fn list(&self) -> Vec<Listed<'_>> {
+        let mut list: Vec<Listed<'_>> = self
+            .models
+            .iter()
+            .map(|(model, price)| Listed {
+                model,
+                base: price.base,
+                above: price.above,
+            })
+            .collect();
+        list.sort_by_key(|listed| listed.model);
+        list
+    }
+
     /// Returns the names of all models whose price is known.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.models.keys().map(String::as_str)
@@ -247,14 +262,30 @@ impl Price {
     }
 }
 
+/// One price of a list.
+#[derive(Debug, Clone, Copy)]
+pub struct Listed<'a> {
+    /// The model's plain name.
+    pub model: &'a str,
+    /// What it costs.
+    pub base: Rates,
+    /// What the whole of a request costs whose prompt is longer than so many tokens.
+    pub above: Option<(u64, Rates)>,
+}
+
 /// Nano-dollars a million tokens.
 #[derive(Debug, Clone, Copy)]
-struct Rates {
-    input: u64,
-    output: u64,
-    cache_read: u64,
-    cache_write_5m: u64,
-    cache_write_1h: u64,
+pub struct Rates {
+    /// Fresh input.
+    pub input: u64,
+    /// Output.
+    pub output: u64,
+    /// Read from the prompt cache.
+    pub cache_read: u64,
+    /// Written to the prompt cache for five minutes.
+    pub cache_write_5m: u64,
+    /// Written for an hour.
+    pub cache_write_1h: u64,
 }
 
 impl Rates {

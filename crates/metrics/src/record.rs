@@ -91,7 +91,7 @@ impl Metrics {
     /// Counts a request that has ended.
     pub fn record(&self, record: &RequestRecord) {
         let provider = label(record.target.as_ref());
-        let model = model_label(&self.board.prices, record.model.as_ref());
+        let model = model_label(&self.board.prices(), record.model.as_ref());
         let both = [Arc::clone(&provider), Arc::clone(&model)];
         let [one, other] = both.clone();
         let requests = self.requests.of(&[one, other, class(record.status).into()]);

@@ -292,7 +292,7 @@ impl Exchange {
                 rewritten = rewritten_tokens;
             }
         }
-        price(&mut record, rewritten, &self.shared.board.prices);
+        price(&mut record, rewritten, &self.shared.board.prices());
         if record.error_type.is_none() {
             record.error_type = error_type(&record).map(Into::into);
         }

@@ -57,11 +57,11 @@ pub(crate) fn answer(
         .split_once('?')
         .unwrap_or((path_and_query, ""));
     let body = if let Some(id) = path.strip_prefix("/v1/models/") {
-        let found = board.catalog.find(snapshot, &board.prices, id);
+        let found = board.catalog.find(snapshot, &board.prices(), id);
         found.ok_or_else(|| RelayError::UnknownModel(id.into()))?
     } else {
         let page = Page::read(query).map_err(RelayError::BadQuery)?;
-        board.catalog.page(snapshot, &board.prices, &page)
+        board.catalog.page(snapshot, &board.prices(), &page)
     };
     Ok(json(&body))
 }

@@ -10,6 +10,7 @@ pub mod demo;
 pub mod doctor;
 pub mod man;
 pub mod serve;
+pub mod prices;
 pub mod requests;
 pub mod status;
 pub mod usage;
@@ -69,6 +70,7 @@ impl Context {
 pub fn dispatch(context: &mut Context, command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Status(arguments) => status::run(context, &arguments),
+        Command::Prices(arguments) => prices::run(context, &arguments),
         Command::Requests(arguments) => requests::list(context, &arguments),
         Command::Request(arguments) => requests::one(context, &arguments),
         Command::Usage(arguments) => usage::run(context, &arguments),

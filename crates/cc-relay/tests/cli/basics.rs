@@ -8,7 +8,7 @@ use crate::support::Home;
 #[test]
 fn help_of_every_command() {
     let home = Home::new();
-    let commands: [&[&str]; 19] = [
+    let commands: [&[&str]; 20] = [
         &[],
         &["serve"],
         &["demo"],
@@ -16,6 +16,7 @@ fn help_of_every_command() {
         &["requests"],
         &["request"],
         &["usage"],
+        &["prices"],
         &["config"],
         &["config", "init"],
         &["config", "validate"],

@@ -11,7 +11,7 @@ fn page() -> String {
 fn every_option_of_the_help_is_on_the_page() {
     let home = Home::new();
     let page = page();
-    let commands: [&[&str]; 15] = [
+    let commands: [&[&str]; 16] = [
         &[],
         &["serve"],
         &["demo"],
@@ -19,6 +19,7 @@ fn every_option_of_the_help_is_on_the_page() {
         &["requests"],
         &["request"],
         &["usage"],
+        &["prices"],
         &["doctor"],
         &["config", "init"],
         &["config", "validate"],

@@ -204,6 +204,40 @@ async fn single_requests_are_listed_followed_and_drawn() {
 }
 
 #[test]
+fn prices_are_those_of_the_file_over_the_programs() {
+    let home = Home::new();
+    let plain = home
+        .run(&["prices", "claude-opus-5-5", "--json"])
+        .expect(0)
+        .json();
+    assert_eq!(plain["data"]["models"]["claude-opus-5-5"]["output"], 20.0);
+    home.run(&["prices", "glm-5"]).expect(1);
+    let list = r#"{"as_of": "2026-11-01", "source": "ours", "models": {"glm-5": {"input": 0.6, "output": 2.2, "cache_read": 0.1, "cache_write_5m": 0, "cache_write_1h": 0}}}"#;
+    let file = home.write("prices.json", list).display().to_string();
+    let config = home.write("relay.yaml", &format!("prices: {{list: '{file}'}}\n"));
+    let config = config.display().to_string();
+    let own = home.run(&["prices", "-c", &config]).expect(0).stdout;
+    assert!(
+        own.contains("glm-5") && own.contains("claude-opus-5-5"),
+        "{own}"
+    );
+    // What it prints is what it reads.
+    let all = home
+        .run(&["prices", "-c", &config, "--json"])
+        .expect(0)
+        .json();
+    home.write("prices.json", &all["data"].to_string());
+    let again = home
+        .run(&["prices", "-c", &config, "--json"])
+        .expect(0)
+        .json();
+    assert_eq!(all, again);
+    home.write("prices.json", r#"{"models": {"x": {"input": -1}}}"#);
+    let faulty = home.run(&["config", "validate", "-c", &config]).expect(78);
+    assert!(faulty.stderr.contains("the list of prices"), "{faulty:?}");
+}
+
+#[test]
 fn without_a_history_it_says_how_to_keep_one() {
     let ran = Home::new().run(&["usage"]).expect(1);
     assert!(ran.stderr.contains("serve --history"), "{ran:?}");

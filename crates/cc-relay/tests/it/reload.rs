@@ -230,6 +230,31 @@ async fn a_plan_that_cannot_be_put_in_force_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_price_list_takes_hold_with_the_next_request() {
+    let sims = [sim().await];
+    let yaml = fleet(&sims, "", "", key);
+    let mut relay = Relay::of(&yaml);
+    let asked = body(true).replace("claude-opus-5-5", "glm-5");
+    let ask = post("/v1/messages", "", &asked);
+    relay.send(&ask).await;
+    let list = tempfile::NamedTempFile::new().unwrap();
+    let prices = r#"{"as_of": "d", "source": "s", "models": {"glm-5": {"input": 1, "output": 2, "cache_read": 0, "cache_write_5m": 0, "cache_write_1h": 0}}}"#;
+    std::fs::write(list.path(), prices).unwrap();
+    let other = format!("{yaml}prices: {{list: '{}'}}\n", list.path().display());
+    apply(&mut relay, &other);
+    assert!(relay.live().plan().files().contains(list.path()));
+    relay.send(&ask).await;
+    let costs: Vec<bool> = relay
+        .records
+        .wait(2)
+        .await
+        .iter()
+        .map(|it| it.cost.is_some())
+        .collect();
+    assert_eq!(costs, [false, true]);
+}
+
+#[tokio::test]
 async fn what_takes_a_restart_is_named() {
     let sims = [sim().await];
     let mut relay = Relay::of(&fleet(&sims, "", "", key));

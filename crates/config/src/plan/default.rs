@@ -25,6 +25,7 @@ impl Plan {
             health: HealthPlan::default(),
             metrics: MetricsPlan::default(),
             history: HistoryPlan::default(),
+            price_file: None,
             warnings: Vec::new(),
             source: None,
             digest: crate::load::digest(""),

@@ -175,7 +175,7 @@ impl Journey {
         }
         // From its arrival on: however often it is put off, it waits no longer in all.
         let wait = |until: &Moment| until.since(self.errand.arrived);
-        let prices = &self.board.prices;
+        let prices = &self.board.prices();
         let worth = |until: &Moment| {
             worth_waiting(
                 Some(binding),

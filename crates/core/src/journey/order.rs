@@ -47,7 +47,7 @@ pub(super) fn order(
             let is_home = binding.filter(|binding| binding.home.target == target.id);
             let cached = is_home.map_or(0, |binding| binding.prefix_tokens.min(input_tokens));
             let fresh = input_tokens.saturating_sub(cached);
-            let prices = &board.prices;
+            let prices = board.prices();
             let cost = prices.expected(model.as_str(), fresh, cached, EXPECTED_OUTPUT_TOKENS);
             cost.map(Money::as_nano_dollars)
         };
