@@ -197,21 +197,9 @@ fn of_pools() {
         for selection in selections {
             let specs = specs(count);
             let pool = KeyPool::new(specs.clone(), selection);
-            let class = ModelClass::of(MODEL);
-            let ask = |step: u64| Ask {
-                class,
-                input_tokens: 1_000,
-                cached_tokens: 0,
-                output_tokens: 100,
-                home: None,
-                guest: None,
-                place: Some(relay_core::chance::mix(step)),
-                without: &[],
-                anyway: false,
-            };
             let lease = |step: u64| {
                 let now = Moment::after_start(Duration::from_millis(step));
-                if let Ok(lease) = pool.lease(&ask(step), now, step) {
+                if let Ok(lease) = pool.lease(&ask(1_000, step), now, step) {
                     lease.cancel(now);
                 }
             };
@@ -231,7 +219,7 @@ fn of_pools() {
             }
             let refused = |step| {
                 let now = Moment::START;
-                black_box(pool.lease(&ask(step), now, step).is_err());
+                black_box(pool.lease(&ask(1_000, step), now, step).is_err());
             };
             measure(
                 &format!("{count} keys, {selection:?}, none is"),
@@ -242,7 +230,79 @@ fn of_pools() {
     }
 }
 
+/// Keys of 100,000 input tokens a minute.
+fn small_keys(count: usize) -> Vec<KeySpec> {
+    let limits = KeyLimits {
+        itpm: Some(100_000),
+        ..KeyLimits::default()
+    };
+    let keys = specs(count).into_iter();
+    keys.map(|spec| KeySpec { limits, ..spec }).collect()
+}
+
+fn ask(input_tokens: u64, step: u64) -> Ask<'static> {
+    Ask {
+        class: ModelClass::of(MODEL),
+        input_tokens,
+        cached_tokens: 0,
+        output_tokens: 100,
+        home: None,
+        guest: None,
+        place: Some(relay_core::chance::mix(step)),
+        without: &[],
+        anyway: false,
+    }
+}
+
+/// The refusals that are hardest to find.
+fn of_refusals() {
+    println!("refusals where each key has a little less left than is asked");
+    for count in [64, 1_000, 10_000] {
+        let specs = small_keys(count);
+        let home = specs.first().map(|spec| spec.id);
+        let pool = KeyPool::new(specs, Selection::Placed);
+        let lease = |step| pool.lease(&ask(95_000, step), Moment::START, step).ok();
+        let held: Vec<_> = (0..).map_while(lease).collect();
+        measure(&format!("{count} keys"), 20, |step| {
+            black_box(pool.lease(&ask(8_000, step), Moment::START, step).is_err());
+        });
+        let name = format!("{count} keys, the prompt nearly cached at a spent home");
+        measure(&name, 20, |step| {
+            let ask = Ask {
+                cached_tokens: 94_000,
+                home,
+                ..ask(100_000, step)
+            };
+            black_box(pool.lease(&ask, Moment::START, step).is_err());
+        });
+        drop(held);
+    }
+}
+
+/// Keys that turn out to be of one organisation, one by one.
+fn of_learning() {
+    println!("lease and first answer: the mean of all keys");
+    let mut headers = http::HeaderMap::new();
+    let organisation = http::HeaderValue::from_static("one");
+    headers.insert("anthropic-organization-id", organisation);
+    for count in [64_u32, 1_000, 10_000] {
+        let pool = KeyPool::new(small_keys(count as usize), Selection::Placed);
+        let start = Instant::now();
+        let lease = |step| {
+            let mut lease = pool.lease(&ask(95_000, step), Moment::START, step).ok()?;
+            lease.answered(&headers, 200, Moment::START, Duration::ZERO);
+            Some(lease)
+        };
+        let held: Vec<_> = (0..u64::from(count)).map_while(lease).collect();
+        let mean = start.elapsed().as_secs_f64() * 1e9 / f64::from(count);
+        println!("{:<64} {mean:>10.0} ns", format!("{count} keys"));
+        drop(held);
+    }
+}
+
 fn main() {
     of_journeys();
     of_pools();
+    of_refusals();
+    of_learning();
 }

@@ -18,6 +18,7 @@ mod lease;
 mod pool;
 mod search;
 mod select;
+mod tree;
 mod window;
 
 use std::sync::Arc;

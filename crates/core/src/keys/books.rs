@@ -145,12 +145,14 @@ impl Inner {
             }
         }
         self.account_of(id, found);
+        // What was merged may say that more is left than was thought.
+        self.wake_account(found);
     }
 
     fn account_of(&mut self, id: KeyId, account: usize) {
         let Some(key) = self.key(id) else { return };
         if std::mem::replace(&mut key.account, account) != account {
-            self.moved = true;
+            self.lead_astray(id);
         }
     }
 }

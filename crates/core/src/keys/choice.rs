@@ -1,12 +1,14 @@
 //! Which key a request gets: its home, or one by placement or selection; and when none does.
 
+use std::ops::ControlFlow;
+
+use super::field::{Among, Owner};
 use super::key::need;
 use super::pool::Inner;
-use super::search::{Counts, Found};
+use super::search::{Found, Quest};
 use super::select::{TRIES, Tier};
 use super::{Ask, Denied, Selection};
 use crate::moment::Moment;
-use crate::secret::KeyId;
 
 /// How much more than its share a key may carry before sessions are placed elsewhere: the bound of
 /// consistent hashing with bounded loads (<https://arxiv.org/abs/1608.01350>).
@@ -20,12 +22,13 @@ impl Inner {
         }
         let key = self.keys.get(place);
         let id = key.map(|key| key.spec.id);
-        let workspace = key.and_then(|key| key.workspace.as_ref());
         let home = ask
             .home
             .and_then(|home| self.keys.get(*self.places.get(&home)?));
-        let shares =
-            workspace.is_some() && home.is_some_and(|it| it.workspace.as_ref() == workspace);
+        let shares = home.zip(key).is_some_and(|(home, key)| {
+            home.workspace.is_some()
+                && (home.account, &home.workspace) == (key.account, &key.workspace)
+        });
         if shares || id == ask.home || id == ask.guest {
             ask.input_tokens.saturating_sub(ask.cached_tokens)
         } else {
@@ -52,24 +55,24 @@ impl Inner {
     }
 
     pub(super) fn choose(&mut self, ask: &Ask<'_>, now: Moment, seed: u64) -> Option<usize> {
-        if let Some(home) = ask.home
-            && let Some(place) = self.near(home, ask, now)
-        {
-            return Some(place);
-        }
-        if self.moved {
-            self.lay_out();
-        }
+        let near = self.near(ask, now);
+        near.or_else(|| self.in_tiers(|inner, tier| inner.choose_in(tier, ask, (now, seed))))
+    }
+
+    /// Returns what is found in the first tier in which anything is.
+    fn in_tiers<T>(&mut self, find: impl FnMut(&mut Self, &mut Tier) -> Option<T>) -> Option<T> {
+        let mut find = find;
         let mut tiers = std::mem::take(&mut self.tiers);
-        let mut found = None;
-        for tier in &mut tiers {
-            found = self.choose_in(tier, ask, (now, seed));
-            if found.is_some() {
-                break;
-            }
-        }
+        let found = tiers.iter_mut().find_map(|tier| find(self, tier));
         self.tiers = tiers;
         found
+    }
+
+    /// Returns the place of the home, and whose it is.
+    fn home(&self, ask: &Ask<'_>) -> Option<(usize, Owner)> {
+        let place = *self.places.get(&ask.home?)?;
+        let key = self.keys.get(place)?;
+        Some((place, (key.account, key.workspace.clone())))
     }
 
     /// Returns when the home, or a key that shares its cache, has room, whether it refused this
@@ -79,117 +82,66 @@ impl Inner {
             without: &[],
             ..*ask
         };
-        let place = *self.places.get(&ask.home?)?;
+        let (place, owner) = self.home(&ask)?;
         let at = self.fits_at(place, &ask, now)?;
-        let workspace = self.keys.get(place)?.workspace.clone();
-        if at <= now || workspace.is_none() {
+        if at <= now || owner.1.is_none() {
             return Some(at);
         }
-        let account = self.keys.get(place)?.account;
-        let shares = |inner: &Self, place: usize| {
-            let key = inner.keys.get(place);
-            key.is_some_and(|key| key.workspace == workspace)
-        };
-        let other = self.soonest_of(&ask, (Some(account), &shares), now);
+        let relatives = Quest::new(&ask, true, Among::Workspace(&owner), now);
+        let other = self.soonest_of(&relatives);
         Some(other.map_or(at, |other| other.min(at)))
     }
 
-    /// Returns when the first key can serve; of one account's, if one is named, those that `counts`
-    /// admits.
-    fn soonest_of(
-        &mut self,
-        ask: &Ask<'_>,
-        which: (Option<usize>, Counts<'_>),
-        now: Moment,
-    ) -> Option<Moment> {
-        if self.moved {
-            self.lay_out();
-        }
-        let mut tiers = std::mem::take(&mut self.tiers);
+    /// Returns when the first key that counts can serve.
+    fn soonest_of(&mut self, quest: &Quest<'_>) -> Option<Moment> {
         let mut soonest: Option<Moment> = None;
-        for tier in &mut tiers {
-            let at = self.soonest(tier, ask, which, now);
+        self.in_tiers(|inner, tier| {
+            let at = inner.soonest(tier, quest);
             soonest = soonest.into_iter().chain(at).min();
-            if soonest == Some(now) {
-                break;
-            }
-        }
-        self.tiers = tiers;
+            // Nothing is sooner than now.
+            (soonest == Some(quest.now)).then_some(())
+        });
         soonest
     }
 
     /// The home itself, then keys that share its cache, the guest, and keys that share its
-    /// thinking.
-    pub(super) fn near(&mut self, home: KeyId, ask: &Ask<'_>, now: Moment) -> Option<usize> {
-        let place = *self.places.get(&home)?;
-        if self.fits_at(place, ask, now) == Some(now) {
-            return Some(place);
-        }
-        let home = self.keys.get(place)?;
-        let (workspace, account) = (home.workspace.clone(), home.account);
-        let guest = ask.guest.and_then(|guest| self.places.get(&guest).copied());
-        for same_workspace in [true, false] {
-            if !same_workspace
-                && let Some(guest) = guest
-                && self.fits_at(guest, ask, now) == Some(now)
-            {
-                return Some(guest);
+    /// thinking. Whoever is not found here needs the whole of the prompt.
+    fn near(&mut self, ask: &Ask<'_>, now: Moment) -> Option<usize> {
+        let fits = |inner: &mut Self, place| inner.fits_at(place, ask, now) == Some(now);
+        let home = self.home(ask);
+        if let Some((place, owner)) = &home {
+            if fits(self, *place) {
+                return Some(*place);
             }
-            if workspace.is_none() {
-                // Nothing is known of it yet: nobody is a relative.
-                continue;
-            }
-            let is_relative = |inner: &Self, place: usize| {
-                let key = inner.keys.get(place);
-                key.is_some_and(|key| {
-                    key.account == account && (key.workspace == workspace) == same_workspace
-                })
-            };
-            let found = self.relative(account, &is_relative, ask, now);
+            let relatives = Quest::new(ask, true, Among::Workspace(owner), now);
+            let found = self.relative(owner, &relatives);
             if found.is_some() {
                 return found;
             }
         }
-        None
+        let guest = ask.guest.and_then(|guest| self.places.get(&guest).copied());
+        if let Some(guest) = guest
+            && fits(self, guest)
+        {
+            return Some(guest);
+        }
+        let (_, owner) = home?;
+        let relatives = Quest::new(ask, false, Among::Account(owner.0), now);
+        self.relative(&owner, &relatives)
     }
 
-    /// Returns a key of an account that can serve, among those that `counts` admits.
-    fn relative(
-        &mut self,
-        account: usize,
-        counts: Counts<'_>,
-        ask: &Ask<'_>,
-        now: Moment,
-    ) -> Option<usize> {
-        if self.moved {
-            self.lay_out();
-        }
-        let mut tiers = std::mem::take(&mut self.tiers);
-        let mut found = None;
-        for tier in &mut tiers {
-            found = match &mut tier.field {
-                None => {
-                    let mut members = tier.members.iter().copied();
-                    members.find(|place| {
-                        counts(self, *place) && self.fits_at(*place, ask, now) == Some(now)
-                    })
-                }
-                Some(field) => {
-                    let range = field.of_account(account).unwrap_or(0..0);
-                    let mut fitting = Found::new();
-                    self.search_in(field, range, ask, now, |place| {
-                        fitting.push(place);
-                        fitting.len() >= TRIES
-                    });
-                    fitting.into_iter().find(|place| counts(self, *place))
-                }
-            };
-            if found.is_some() {
-                break;
-            }
-        }
-        self.tiers = tiers;
-        found
+    /// Returns the first key among relatives of an owner that can serve.
+    fn relative(&mut self, owner: &Owner, quest: &Quest<'_>) -> Option<usize> {
+        // Nothing is known of it yet: nobody is a relative.
+        owner.1.as_ref()?;
+        self.in_tiers(|inner, tier| {
+            let mut found = None;
+            let _enough = inner.search(tier, quest, 0, &mut |place| {
+                found = Some(place);
+                ControlFlow::Break(())
+            });
+            found
+        })
     }
 
     pub(super) fn choose_in(
@@ -230,10 +182,18 @@ impl Inner {
         };
         // Sessions alike are placed alike.
         let seed = ask.place.filter(|_| selection == Selection::Placed);
+        self.straighten(tier);
         let from = tier.origin(selection, seed.unwrap_or(draw));
-        let mut field = tier.field.take()?;
-        let fitting = self.search(&mut field, ask, (from, most), now);
-        tier.field = Some(field);
+        let quest = Quest::new(ask, false, Among::All, now);
+        let mut fitting = Found::new();
+        let _enough = self.search(tier, &quest, from, &mut |place| {
+            fitting.push(place);
+            if fitting.len() < most {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        });
         tier.settle(selection, &fitting, |place| self.score(place, now))
     }
 
@@ -266,7 +226,25 @@ impl Inner {
     }
 
     pub(super) fn free_at(&mut self, ask: &Ask<'_>, now: Moment) -> Option<Moment> {
-        self.soonest_of(ask, (None, &|_, _| true), now)
+        let all = self.soonest_of(&Quest::new(ask, false, Among::All, now));
+        if all == Some(now) || ask.cached_tokens == 0 {
+            return all;
+        }
+        // Those that need less than the others.
+        let mut soonest = all;
+        let home = self.home(ask);
+        let guest = ask.guest.and_then(|guest| self.places.get(&guest).copied());
+        for place in home.iter().map(|(place, _)| *place).chain(guest) {
+            soonest = soonest
+                .into_iter()
+                .chain(self.fits_at(place, ask, now))
+                .min();
+        }
+        if let Some((_, owner)) = home.filter(|(_, owner)| owner.1.is_some()) {
+            let relatives = Quest::new(ask, true, Among::Workspace(&owner), now);
+            soonest = soonest.into_iter().chain(self.soonest_of(&relatives)).min();
+        }
+        soonest
     }
 
     pub(super) fn denied(&mut self, ask: &Ask<'_>, now: Moment) -> Denied {

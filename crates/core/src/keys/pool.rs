@@ -52,8 +52,6 @@ pub(super) struct Inner {
     /// What heat is counted from.
     pub(super) epoch: Moment,
     pub(super) turns: u64,
-    /// Keys have changed their accounts: fields are laid out anew before they are used.
-    pub(super) moved: bool,
 }
 
 impl KeyPool {
@@ -70,7 +68,6 @@ impl KeyPool {
             weight: 0.0,
             epoch: Moment::START,
             turns: 0,
-            moved: false,
         })));
         pool.update(keys, selection);
         pool
@@ -143,23 +140,25 @@ impl KeyPool {
     pub fn park(&self, key: KeyId, what: Parked, until: Moment) {
         let mut inner = self.0.lock();
         let Some(key) = inner.key(key) else { return };
-        match what {
-            Parked::Key => key.parked_until = key.parked_until.max(until),
-            Parked::Class(class) => {
-                let account = key.account;
-                let account = inner.accounts.get_mut(account);
-                if let Some(ledger) = account.and_then(|it| it.ledger_or_new(class)) {
-                    ledger.parked_until = ledger.parked_until.max(until);
-                }
+        let number = key.account;
+        let class = match what {
+            Parked::Key => {
+                key.parked_until = key.parked_until.max(until);
+                return;
             }
-            Parked::Forbidden(class) => {
-                let account = key.account;
-                let account = inner.accounts.get_mut(account);
-                if let Some(ledger) = account.and_then(|it| it.ledger_or_new(class)) {
-                    ledger.forbidden_until = ledger.forbidden_until.max(until);
-                }
-            }
-        }
+            Parked::Class(class) | Parked::Forbidden(class) => class,
+        };
+        let account = inner.accounts.get_mut(number);
+        let Some(ledger) = account.and_then(|it| it.ledger_or_new(class)) else {
+            return;
+        };
+        let at = match what {
+            Parked::Key | Parked::Class(_) => &mut ledger.parked_until,
+            Parked::Forbidden(_) => &mut ledger.forbidden_until,
+        };
+        *at = until.max(*at);
+        // The ledger of another class may have made room.
+        inner.wake_account(number);
     }
 
     /// Ends every cooldown of a key: it was seen to work.
@@ -277,8 +276,11 @@ impl KeyPool {
             && key.workspace.as_deref() != Some(workspace)
         {
             key.workspace = Some(workspace.into());
+            inner.lead_astray(booking.key);
         }
-        let number = key.account;
+        let Some(number) = inner.key(booking.key).map(|key| key.account) else {
+            return;
+        };
         let Some(account) = inner.accounts.get_mut(number) else {
             return;
         };
@@ -378,10 +380,11 @@ impl Inner {
             let members: Vec<_> = members
                 .map(|(place, key)| (place, key.spec.id, key.spec.weight))
                 .collect();
-            Tier::new(&members)
+            let mut tier = Tier::new(&members);
+            tier.lay_out(&self.keys);
+            tier
         };
         self.tiers = priorities.into_iter().map(tier).collect();
-        self.lay_out();
         self.heat = self.keys.iter().map(|key| key.heat).sum();
         self.placed = self.keys.iter().map(|key| key.placed).sum();
         self.weight = self.keys.iter().map(|key| f64::from(key.spec.weight)).sum();

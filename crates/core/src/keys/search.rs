@@ -1,45 +1,75 @@
 //! Choosing in a large pool where the keys that were tried first cannot serve.
 //!
 //! In: the fields of the tiers, and what the keys really have left. Out: keys that can serve, and
-//! when the soonest can. It must never pass over a key that could serve: a field's bounds are only
-//! ever too early.
+//! when the soonest can. It must never pass over a key that could serve: what a field knows is only
+//! ever too weak.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use smallvec::SmallVec;
 
 use super::Ask;
-use super::field::{Field, Grade, LARGE};
+use super::field::{Among, Field, Known, LARGE, Query};
+use super::key::Key;
 use super::pool::Inner;
 use super::select::{TRIES, Tier};
+use super::tree::{NEVER, Size, Soonest};
 use crate::moment::Moment;
 use crate::secret::KeyId;
 
-/// Whether a key counts.
-pub(super) type Counts<'a> = &'a dyn Fn(&Inner, usize) -> bool;
+/// Keys, and as many stretches, that are looked at for who is free soonest. Where what is known says
+/// nothing about the order of more, the best of these is told.
+const MOST_LOOKS: usize = 256;
 
 /// Keys that can serve.
 pub(super) type Found = SmallVec<[usize; TRIES]>;
 
-impl Inner {
-    /// Lays the keys of large tiers out by account.
-    pub(super) fn lay_out(&mut self) {
-        let keys = &self.keys;
-        for tier in &mut self.tiers {
-            let account = |place: &usize| Some((*place, keys.get(*place)?.account));
-            tier.field = (tier.members.len() > LARGE)
-                .then(|| Field::new(tier.members.iter().filter_map(account)));
+/// Takes a key that can serve, and says whether that is enough.
+pub(super) type Take<'a> = &'a mut dyn FnMut(usize) -> ControlFlow<()>;
+
+/// What is searched for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Quest<'a> {
+    pub(super) ask: &'a Ask<'a>,
+    /// What it needs of those that it is searched among.
+    pub(super) query: Query,
+    pub(super) among: Among<'a>,
+    pub(super) now: Moment,
+}
+
+impl<'a> Quest<'a> {
+    /// Among keys that have the prefix cached, or have not. Those that have are not found by what
+    /// they need less.
+    pub(super) fn new(ask: &'a Ask<'a>, cached: bool, among: Among<'a>, now: Moment) -> Self {
+        Self {
+            ask,
+            query: Query::of(ask, cached),
+            among,
+            now,
         }
-        self.moved = false;
+    }
+}
+
+impl Tier {
+    /// Lays the keys out by owner, if they are many.
+    pub(super) fn lay_out(&mut self, keys: &[Key]) {
+        let owner = |place: &usize| {
+            let key = keys.get(*place)?;
+            Some((*place, (key.account, key.workspace.clone())))
+        };
+        let is_large = self.members.len() > LARGE;
+        self.field = is_large.then(|| Field::new(self.members.iter().filter_map(owner)));
+    }
+}
+
+impl Inner {
+    fn fields(&mut self) -> impl Iterator<Item = &mut Field> {
+        self.tiers.iter_mut().filter_map(|tier| tier.field.as_mut())
     }
 
     /// Notes that a key may serve sooner than was thought.
     pub(super) fn wake(&mut self, place: usize) {
-        for tier in &mut self.tiers {
-            if let Some(field) = &mut tier.field {
-                field.wake(place);
-            }
-        }
+        self.fields().for_each(|field| field.wake(place));
     }
 
     /// The same, by name.
@@ -51,204 +81,290 @@ impl Inner {
 
     /// Notes that an account may serve sooner than was thought.
     pub(super) fn wake_account(&mut self, account: usize) {
-        for tier in &mut self.tiers {
-            if let Some(field) = &mut tier.field {
-                field.wake_account(account);
-            }
+        self.fields().for_each(|field| field.wake_account(account));
+    }
+
+    /// Notes that a key turned out to be another's.
+    pub(super) fn lead_astray(&mut self, id: KeyId) {
+        if let Some(place) = self.places.get(&id).copied() {
+            self.fields().for_each(|field| field.lead_astray(place));
         }
     }
 
-    /// Returns keys of a large tier that can serve, from a position on and around, at most `most`.
+    /// Lays the keys of a tier out anew if too many turned out to be another's.
+    pub(super) fn straighten(&self, tier: &mut Tier) {
+        if tier.field.as_ref().is_some_and(Field::is_stale) {
+            tier.lay_out(&self.keys);
+        }
+    }
+
+    /// Gives keys of a tier that can serve to `take`, from a position on and around, until that has
+    /// enough.
     pub(super) fn search(
         &mut self,
-        field: &mut Field,
-        ask: &Ask<'_>,
-        (from, most): (usize, usize),
-        now: Moment,
-    ) -> Found {
-        let mut found = Found::new();
-        let end = field.keys.len();
-        for range in [from..end, 0..from] {
-            self.search_in(field, range, ask, now, |place| {
-                found.push(place);
-                found.len() >= most
-            });
-            if found.len() >= most {
+        tier: &mut Tier,
+        quest: &Quest<'_>,
+        from: usize,
+        take: Take<'_>,
+    ) -> ControlFlow<()> {
+        self.straighten(tier);
+        let Some(field) = &mut tier.field else {
+            return self.look_at_each(tier.members.iter().copied(), quest, take);
+        };
+        let mut known = field.take_known(&quest.query);
+        let mut ended = ControlFlow::Continue(());
+        for range in [from..field.end(), 0..from] {
+            ended = self.search_in(field, &mut known, quest, &range, take);
+            if ended.is_break() {
                 break;
             }
         }
-        found
+        field.give_back(known);
+        ended
     }
 
-    /// Gives each key of a range that can serve to `take`, until that has enough.
-    pub(super) fn search_in(
+    fn look_at_each(
         &mut self,
-        field: &mut Field,
-        range: Range<usize>,
-        ask: &Ask<'_>,
-        now: Moment,
-        mut take: impl FnMut(usize) -> bool,
-    ) {
-        let grade = Grade::of(ask);
-        let Range { mut start, end } = range;
-        while let Some(position) = field.next(&grade, &(start..end), now) {
-            start = position.saturating_add(1);
-            let Some(place) = field.keys.get(position).copied() else {
-                return;
-            };
-            if !field.includes_account(position)
-                && let Some(spent) = self.spent_account(field, place, &grade, now)
-            {
-                start = spent.end;
-                continue;
-            }
-            if self.fits_at(place, ask, now) == Some(now) {
-                if take(place) {
-                    return;
-                }
+        mut places: impl Iterator<Item = usize>,
+        quest: &Quest<'_>,
+        take: Take<'_>,
+    ) -> ControlFlow<()> {
+        places.try_for_each(|place| {
+            if self.counts(place, quest) && self.fits_now(place, quest) {
+                take(place)
             } else {
-                self.rest(field, position, &grade, now);
+                ControlFlow::Continue(())
             }
-        }
+        })
     }
 
-    /// Returns the stretch of a key's account, if that cannot serve any request of a grade now.
-    fn spent_account(
+    fn counts(&self, place: usize, quest: &Quest<'_>) -> bool {
+        let key = self.keys.get(place);
+        key.is_some_and(|key| quest.among.includes(key))
+    }
+
+    fn fits_now(&mut self, place: usize, quest: &Quest<'_>) -> bool {
+        self.fits_at(place, quest.ask, quest.now) == Some(quest.now)
+    }
+
+    /// Searches a range of positions: stretch by stretch, then those astray.
+    fn search_in(
         &mut self,
         field: &Field,
-        place: usize,
-        grade: &Grade,
-        now: Moment,
-    ) -> Option<Range<usize>> {
-        let account = self.keys.get(place)?.account;
-        let at = self.account_at(account, grade, now);
-        (at > now).then(|| field.of_account(account)).flatten()
+        known: &mut Known,
+        quest: &Quest<'_>,
+        range: &Range<usize>,
+        take: Take<'_>,
+    ) -> ControlFlow<()> {
+        let Quest { query, now, .. } = quest;
+        let standing = both(&field.standing(quest.among), range);
+        let Range { mut start, end } = field.stretches_of(&standing);
+        while let Some(number) = known.stretches.next(&(start..end), query.size, *now) {
+            start = number.saturating_add(1);
+            let Some(stretch) = field.stretch(number) else {
+                break;
+            };
+            let account = stretch.account;
+            let part = both(&stretch.keys, &standing);
+            let is_spent = self.account_at(account, query, query.size, *now) > *now;
+            if !is_spent {
+                self.search_stretch(field, known, quest, &part, take)?;
+            }
+            if is_spent || part == stretch.keys {
+                self.rest_stretch(field, known, query, number, *now);
+            }
+        }
+        let astray = both(&field.astray(), range);
+        self.look_at_each(
+            astray.filter_map(|position| field.place(position)),
+            quest,
+            take,
+        )
     }
 
-    /// Returns before when an account cannot serve any request of a grade.
-    fn account_at(&mut self, account: usize, grade: &Grade, now: Moment) -> Moment {
-        let account = self.accounts.get_mut(account);
-        let Some(ledger) = account.and_then(|account| account.ledger(&grade.class)) else {
+    fn search_stretch(
+        &mut self,
+        field: &Field,
+        known: &mut Known,
+        quest: &Quest<'_>,
+        range: &Range<usize>,
+        take: Take<'_>,
+    ) -> ControlFlow<()> {
+        let Range { mut start, end } = *range;
+        while let Some(position) = known.keys.next(&(start..end), quest.query.size, quest.now) {
+            start = position.saturating_add(1);
+            let Some(place) = field.place(position) else {
+                break;
+            };
+            if self.fits_now(place, quest) {
+                take(place)?;
+            } else {
+                self.rest(field, known, &quest.query, position, quest.now);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Returns before when an account cannot serve a request of a size; nobody's always can.
+    fn account_at(
+        &mut self,
+        account: Option<usize>,
+        query: &Query,
+        size: Size,
+        now: Moment,
+    ) -> Moment {
+        let account = account.and_then(|account| self.accounts.get_mut(account));
+        let Some(ledger) = account.and_then(|account| account.ledger(&query.class())) else {
             return now;
         };
-        let at = ledger.fits_at(&grade.least(), now);
-        if grade.anyway {
+        let at = ledger.fits_at(&size.need(), now);
+        if query.anyway() {
             at
         } else {
             at.max(ledger.forbidden_until)
         }
     }
 
-    /// Notes in a field before when a key cannot serve any request of a grade.
-    fn rest(&mut self, field: &mut Field, position: usize, grade: &Grade, now: Moment) {
-        let Some(place) = field.keys.get(position).copied() else {
-            return;
-        };
-        let Some(key) = self.keys.get_mut(place) else {
-            return;
-        };
-        let mut at = key.fits_at(&grade.least(), now);
-        if !grade.anyway {
-            at = at.max(key.parked_until);
-        }
-        let account = key.account;
-        if field.includes_account(position) {
-            at = at.max(self.account_at(account, grade, now));
-        }
-        if at > now {
-            field.rest(grade, position, at);
-        }
-    }
-
-    /// Returns when the first of a tier's keys can serve; of one account's, if one is named, those
-    /// that `counts` admits.
-    pub(super) fn soonest(
+    /// Notes before when a key cannot serve. The limits of a large account are noted of its stretch.
+    fn rest(
         &mut self,
-        tier: &mut Tier,
-        ask: &Ask<'_>,
-        (account, counts): (Option<usize>, Counts<'_>),
+        field: &Field,
+        known: &mut Known,
+        query: &Query,
+        position: usize,
         now: Moment,
-    ) -> Option<Moment> {
-        let mut soonest: Option<Moment> = None;
-        let Some(field) = &mut tier.field else {
-            for place in &tier.members {
-                if !counts(self, *place) {
-                    continue;
-                }
-                let at = self.fits_at(*place, ask, now);
-                soonest = soonest.into_iter().chain(at).min();
-                if soonest == Some(now) {
-                    break;
-                }
-            }
-            return soonest;
+    ) {
+        let Some(place) = field.place(position) else {
+            return;
         };
-        let (account, all) = match account {
-            Some(account) => (field.of_account(account), 0),
-            None => (None, field.stretches.len()),
-        };
-        for number in 0..account.iter().len().saturating_add(all) {
-            let stretch = account
-                .clone()
-                .or_else(|| field.stretches.get(number).cloned());
-            let Some(stretch) = stretch else {
-                break;
+        let stretch = field.stretch(field.stretch_of(position));
+        let is_small = stretch.is_none_or(|stretch| stretch.account.is_none());
+        known.keys.rest(position, query.size, now, |size| {
+            let Some(key) = self.keys.get_mut(place) else {
+                return NEVER;
             };
-            let at = self.soonest_in(field, &stretch, ask, (soonest, counts), now);
-            soonest = soonest.into_iter().chain(at).min();
-            if soonest == Some(now) {
-                break;
+            let mut at = key.fits_at(&size.need(), now);
+            if !query.anyway() {
+                at = at.max(key.parked_until);
             }
-        }
-        soonest
+            let account = Some(key.account).filter(|_| is_small);
+            at.max(self.account_at(account, query, size, now))
+        });
     }
 
-    /// The same within one stretch of a field, if that is before `limit`. The earliest bound is
-    /// looked at first: what it really is ends the search, or is remembered and the next is looked
-    /// at.
+    /// Notes before when a stretch cannot serve: neither before its account, nor before its first
+    /// key.
+    fn rest_stretch(
+        &mut self,
+        field: &Field,
+        known: &mut Known,
+        query: &Query,
+        number: usize,
+        now: Moment,
+    ) {
+        let Some(stretch) = field.stretch(number) else {
+            return;
+        };
+        let Known {
+            keys, stretches, ..
+        } = known;
+        stretches.rest(number, query.size, now, |size| {
+            let first = keys.earliest(&stretch.keys, size);
+            first.max(self.account_at(stretch.account, query, size, now))
+        });
+    }
+
+    /// Returns when the first of a tier's keys that count can serve.
+    pub(super) fn soonest(&mut self, tier: &mut Tier, quest: &Quest<'_>) -> Option<Moment> {
+        self.straighten(tier);
+        let mut best = NEVER;
+        let Some(field) = &mut tier.field else {
+            self.soonest_of_each(tier.members.iter().copied(), quest, &mut best);
+            return Some(best).filter(|best| *best < NEVER);
+        };
+        let astray = field.astray();
+        let astray = astray.filter_map(|position| field.place(position));
+        self.soonest_of_each(astray, quest, &mut best);
+        let mut known = field.take_known(&quest.query);
+        self.soonest_in(field, &mut known, quest, &mut best);
+        field.give_back(known);
+        Some(best).filter(|best| *best < NEVER)
+    }
+
+    fn soonest_of_each(
+        &mut self,
+        places: impl Iterator<Item = usize>,
+        quest: &Quest<'_>,
+        best: &mut Moment,
+    ) {
+        for place in places {
+            if *best <= quest.now {
+                return;
+            }
+            if self.counts(place, quest)
+                && let Some(at) = self.fits_at(place, quest.ask, quest.now)
+            {
+                *best = at.min(*best);
+            }
+        }
+    }
+
+    /// The same among those that stand where they belong: whoever may serve soonest is looked at
+    /// first. What it really is ends the search, or the next is looked at.
     fn soonest_in(
         &mut self,
-        field: &mut Field,
-        stretch: &Range<usize>,
-        ask: &Ask<'_>,
-        (limit, counts): (Option<Moment>, Counts<'_>),
-        now: Moment,
-    ) -> Option<Moment> {
-        let grade = Grade::of(ask);
-        let mut best = limit;
-        // The account itself: none of its keys can serve before.
-        let mut floor = now;
-        if !field.includes_account(stretch.start)
-            && let Some(account) = field.keys.get(stretch.start)
-            && let Some(account) = self.keys.get(*account).map(|key| key.account)
-        {
-            floor = self.account_at(account, &grade, now);
-        }
-        let mut looked: SmallVec<[usize; TRIES]> = SmallVec::new();
-        let far = Moment::after_start(std::time::Duration::MAX);
-        while best.is_none_or(|best| best > floor) {
-            let earliest = field.earliest(&grade, stretch, best.unwrap_or(far));
-            let Some((_, position)) = earliest else {
-                break;
-            };
-            let Some(place) = field.keys.get(position).copied() else {
-                break;
-            };
-            if counts(self, place)
-                && let Some(at) = self.fits_at(place, ask, now)
-            {
-                best = best.into_iter().chain([at]).min();
+        field: &Field,
+        known: &mut Known,
+        quest: &Quest<'_>,
+        best: &mut Moment,
+    ) {
+        let Quest { query, now, .. } = *quest;
+        let standing = field.standing(quest.among);
+        let mut keys: Vec<usize> = Vec::new();
+        let mut stretches: Vec<usize> = Vec::new();
+        let mut look = |number: usize, best: Moment| {
+            stretches.push(number);
+            let stretch = field.stretch(number)?;
+            if self.account_at(stretch.account, &query, query.size, now) >= best {
+                return None;
             }
-            // It was looked at: out of the way until all were.
-            field.rest(&grade, position, far);
-            looked.push(position);
+            let mut search = Soonest {
+                size: query.size,
+                now,
+                best,
+                looks: MOST_LOOKS.saturating_sub(keys.len()),
+                look: &mut |position, _| {
+                    keys.push(position);
+                    self.fits_at(field.place(position)?, quest.ask, now)
+                },
+            };
+            known
+                .keys
+                .soonest(&both(&stretch.keys, &standing), &mut search);
+            Some(search.best)
+        };
+        let mut search = Soonest {
+            size: query.size,
+            now,
+            best: *best,
+            looks: MOST_LOOKS,
+            look: &mut look,
+        };
+        let numbers = field.stretches_of(&standing);
+        known.stretches.soonest(&numbers, &mut search);
+        *best = search.best;
+        for position in keys {
+            self.rest(field, known, &query, position, now);
         }
-        for position in looked {
-            field.rest(&grade, position, Moment::START);
-            self.rest(field, position, &grade, now);
+        for number in stretches {
+            self.rest_stretch(field, known, &query, number, now);
         }
-        best
     }
+}
+
+/// Returns what is in both of two ranges.
+fn both(one: &Range<usize>, other: &Range<usize>) -> Range<usize> {
+    one.start.max(other.start)..one.end.min(other.end)
 }
 
 #[cfg(test)]
