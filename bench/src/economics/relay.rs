@@ -12,6 +12,7 @@ use relay_core::{
     error::RelayError,
     keys::{KeyLimits, KeyPool, KeySpec, Selection},
     models::ModelMap,
+    price::Seller,
     provider::{Changes, Encoded, Provider},
     request::{Inbound, Timeouts},
     secret::{KeyId, Secret},
@@ -118,7 +119,7 @@ impl Relay {
                 },
                 digest: "bench".into(),
             }),
-            board: Arc::new(Board::new(100_000, 10_000)?),
+            board: Arc::new(Board::new(100_000, 10_000, Duration::ZERO)?),
             keys,
         })
     }
@@ -168,6 +169,10 @@ fn target(name: &str, keys: Arc<KeyPool>) -> Arc<Target> {
         id: TargetId::new(name),
         provider: Box::new(Silent),
         vendor: "anthropic".into(),
+        seller: Arc::new(Seller {
+            names: [name.into(), "anthropic".into()],
+            percent: 100,
+        }),
         priority: 0,
         weight: 1,
         models: Vec::new(),

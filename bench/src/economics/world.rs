@@ -110,6 +110,7 @@ impl World {
                 cache_write_5m_tokens: Some(five),
                 cache_write_1h_tokens: Some(hour),
                 output_tokens: Some(output),
+                ..Usage::default()
             },
             begins,
             ends,

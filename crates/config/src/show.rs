@@ -154,6 +154,9 @@ impl Page {
         self.set(2, "priority", provider.priority);
         self.set(2, "weight", provider.weight);
         self.text(2, "vendor", &provider.vendor);
+        if let Some(percent) = provider.price_percent {
+            self.set(2, "price_percent", percent);
+        }
         if let Some(bytes) = provider.max_body_bytes {
             self.set(2, "max_body_bytes", bytes);
         }

@@ -17,6 +17,7 @@ use relay_core::journey::{Errand, Journey, Step};
 use relay_core::keys::{Ask, KeyLimits, KeyPool, KeySpec, ModelClass, Parked, Selection};
 use relay_core::models::ModelMap;
 use relay_core::moment::Moment;
+use relay_core::price::Seller;
 use relay_core::provider::{Changes, Encoded, Provider};
 use relay_core::request::{Endpoint, Inbound, ModelName, Timeouts};
 use relay_core::secret::Secret;
@@ -87,6 +88,10 @@ fn target(number: usize) -> Arc<Target> {
         id: TargetId::new(format!("target-{number}")),
         provider: Box::new(Silent),
         vendor: "anthropic".into(),
+        seller: Arc::new(Seller {
+            names: ["target".into(), "anthropic".into()],
+            percent: 100,
+        }),
         priority: 0,
         weight: 1,
         models: Vec::new(),
@@ -150,7 +155,7 @@ fn of_journeys() {
     println!("plan, next and give back: 8 targets with 64 keys each");
     for kind in Kind::ALL {
         let snapshot = snapshot(kind);
-        let Ok(board) = Board::new(10_000, 100).map(Arc::new) else {
+        let Ok(board) = Board::new(10_000, 100, Duration::ZERO).map(Arc::new) else {
             return;
         };
         let errand = Errand {

@@ -20,7 +20,7 @@ use crate::affinity::key::SessionKey;
 use crate::bounded::Bounded;
 use crate::chance;
 use crate::moment::Moment;
-use crate::price::{Money, Prices};
+use crate::price::{Money, Tariff};
 use crate::secret::KeyId;
 use crate::snapshot::TargetId;
 use crate::usage::Usage;
@@ -74,7 +74,7 @@ pub enum Change {
     /// Another served it, and the binding stays.
     Borrowed {
         /// Tokens that were in the home's warm cache and were written once more: at the price of
-        /// [`Prices::move_cost`].
+        /// [`Tariff::move_cost`].
         rewritten_tokens: u64,
     },
     /// Another served it and is its home from now on.
@@ -281,16 +281,16 @@ fn id(session: SessionKey, model: &str) -> u64 {
 pub fn worth_waiting(
     binding: Option<&Binding>,
     wait: Duration,
-    model: &str,
-    prices: &Prices,
+    tariff: Option<&Tariff<'_>>,
     now: Moment,
 ) -> bool {
     let Some(binding) = binding.filter(|it| it.is_warm(now.plus(wait))) else {
         return false;
     };
-    let Some(saved) = prices.move_cost(model, binding.prefix_tokens, binding.one_hour) else {
+    let Some(tariff) = tariff else {
         return false;
     };
+    let saved = tariff.move_cost(binding.prefix_tokens, binding.one_hour);
     let second = u128::from(VALUE_OF_A_SECOND.as_nano_dollars());
     let price = wait.as_nanos().saturating_mul(second) / 1_000_000_000;
     wait <= LONGEST_WAIT && price < u128::from(saved.as_nano_dollars())

@@ -1,6 +1,7 @@
 //! What the relay knows beyond single targets: shared by all requests, outliving every snapshot.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::RwLock;
 
@@ -9,7 +10,8 @@ use crate::budget::RetryBudget;
 use crate::catalog::Catalog;
 use crate::cold::ColdGuard;
 use crate::estimate::Estimator;
-use crate::price::{PriceFault, Prices};
+use crate::moment::Moment;
+use crate::price::{Day, PriceFault, Prices};
 use crate::waiting::WaitingRoom;
 
 /// The relay's memory.
@@ -26,16 +28,22 @@ pub struct Board {
     /// What upstreams list of their models.
     pub catalog: Catalog,
     prices: RwLock<Arc<Prices>>,
+    /// [`Moment::START`], since the Unix epoch.
+    started: Duration,
     /// Attempts beyond the first.
     pub budget: RetryBudget,
 }
 
 impl Board {
-    /// Starts without memory.
+    /// Starts without memory. `started` is [`Moment::START`], since the Unix epoch.
     ///
     /// # Errors
     /// [`PriceFault`] if the built-in prices cannot be read, which a test rules out.
-    pub fn new(max_sessions: usize, max_waiting: usize) -> Result<Self, PriceFault> {
+    pub fn new(
+        max_sessions: usize,
+        max_waiting: usize,
+        started: Duration,
+    ) -> Result<Self, PriceFault> {
         Ok(Self {
             affinity: Affinity::new(max_sessions),
             cold: ColdGuard::new(),
@@ -44,12 +52,18 @@ impl Board {
             catalog: Catalog::default(),
             prices: RwLock::new(Arc::new(Prices::built_in()?)),
             budget: RetryBudget::default(),
+            started,
         })
     }
 
     /// Returns what tokens cost.
     pub fn prices(&self) -> Arc<Prices> {
         Arc::clone(&self.prices.read())
+    }
+
+    /// Returns the day of a moment.
+    pub fn day(&self, now: Moment) -> Day {
+        Day::of(self.started.saturating_add(now.since_start()))
     }
 
     /// Has tokens cost something else from now on.

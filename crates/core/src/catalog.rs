@@ -156,7 +156,7 @@ fn offered(
     // Nobody lists the models of a cloud: those that are known are there, as far as it says.
     let lists = !target.provider.has(crate::request::Endpoint::Models);
     if listed.is_none() && lists && &*target.vendor == "anthropic" {
-        for name in prices.names() {
+        for name in prices.names().filter(|name| name.starts_with("claude")) {
             add(named(name));
         }
     }

@@ -1,85 +1,35 @@
 //! What tokens cost.
 //!
-//! In: a model as anybody writes it, and tokens by kind. Out: [`Money`], or `None` where the price
-//! is not known. It must never take an unknown price for zero, and never compute money in floats:
-//! rates are whole nano-dollars a million tokens, and only a total is rounded.
+//! In: a model as anybody writes it, who sells it, and tokens by kind. Out: [`Money`], or `None` where
+//! the price is not known. It must never take an unknown price for zero, and never compute money in
+//! floats: rates are whole nano-dollars a million tokens, and only a total is rounded.
 
+mod day;
+mod form;
+mod money;
 mod name;
+mod tariff;
 
 use std::collections::HashMap;
-use std::fmt;
+use std::sync::Arc;
 
-use serde::Deserialize;
-
+pub use day::Day;
+pub use form::PriceFault;
+use form::{ListForm, Models};
+pub use money::Money;
+use name::is_geographic;
 pub use name::plain_name;
-
-use crate::usage::Usage;
+pub use tariff::Tariff;
 
 const BUILT_IN: &str = include_str!("../data/prices.json");
 
-/// An amount of US dollars, in billionths. At the top of its range, 18 billion dollars, it stays.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Money(u64);
-
-impl Money {
-    /// Nothing.
-    pub const ZERO: Self = Self(0);
-
-    /// Takes billionths of a dollar.
-    pub const fn nano_dollars(nano_dollars: u64) -> Self {
-        Self(nano_dollars)
-    }
-
-    /// Returns billionths of a dollar.
-    pub const fn as_nano_dollars(self) -> u64 {
-        self.0
-    }
-
-    /// Returns dollars, for a gauge or a screen.
-    pub fn as_dollars(self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "shown, not computed with")]
-        {
-            self.0 as f64 / 1e9
-        }
-    }
-
-    /// Returns the sum.
-    #[must_use]
-    pub const fn plus(self, other: Self) -> Self {
-        Self(self.0.saturating_add(other.0))
-    }
-}
-
-impl fmt::Display for Money {
-    /// Dollars to four places, rounded down: `$0.7200`; below a cent to six, so that little is not
-    /// taken for nothing: `$0.000047`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            1..1_000 => return f.write_str("<$0.000001"),
-            1_000..10_000_000 => return write!(f, "$0.{:06}", self.0 / 1_000),
-            _ => {}
-        }
-        let whole = self.0 / 1_000_000_000;
-        let rest = self.0 % 1_000_000_000 / 100_000;
-        write!(f, "${whole}.{rest:04}")
-    }
-}
-
-/// A price list cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PriceFault {
-    /// It is no JSON of the right form.
-    #[error("the price list is not in the form of the built-in one")]
-    Form(#[source] serde_json::Error),
-    /// A price is negative, or higher than a million dollars a million tokens.
-    #[error("{field} of {model} is no price between 0 and 1,000,000")]
-    Range {
-        /// The model as the list says it.
-        model: String,
-        /// The name of the price.
-        field: &'static str,
-    },
+/// Who sells tokens.
+#[derive(Debug, Clone)]
+pub struct Seller {
+    /// Its name and its kind: a list may have prices for either. The first that has one counts.
+    pub names: [Arc<str>; 2],
+    /// What it takes of the list price.
+    pub percent: u32,
 }
 
 /// Prices by model.
@@ -87,7 +37,9 @@ pub enum PriceFault {
 pub struct Prices {
     as_of: String,
     source: String,
-    models: HashMap<String, Price>,
+    models: Models,
+    /// By name or kind of a provider; they come before those of anybody.
+    providers: HashMap<String, Models>,
 }
 
 impl Prices {
@@ -104,16 +56,14 @@ impl Prices {
     /// # Errors
     /// [`PriceFault`] says what is wrong with it.
     pub fn read(text: &str) -> Result<Self, PriceFault> {
-        let form: ListForm = serde_json::from_str(text).map_err(PriceFault::Form)?;
-        let mut models = HashMap::with_capacity(form.models.len());
-        for (model, form) in form.models {
-            let price = Price::of(&model, &form)?;
-            models.insert(plain_name(&model), price);
-        }
+        let form = ListForm::read(text)?;
+        let (as_of, source) = (form.as_of.clone(), form.source.clone());
+        let (models, providers) = form.prices()?;
         Ok(Self {
-            as_of: form.as_of,
-            source: form.source,
+            as_of,
+            source,
             models,
+            providers,
         })
     }
 
@@ -121,9 +71,13 @@ impl Prices {
     #[must_use]
     pub fn overridden_by(mut self, other: Self) -> Self {
         self.models.extend(other.models);
+        for (provider, models) in other.providers {
+            self.providers.entry(provider).or_default().extend(models);
+        }
         Self {
-            models: self.models,
-            ..other
+            as_of: other.as_of,
+            source: other.source,
+            ..self
         }
     }
 
@@ -137,140 +91,102 @@ impl Prices {
         &self.source
     }
 
-    /// Returns every price, by name.
+    /// Returns every price: those of anybody first, then by provider; by name, and by day.
     pub fn list(&self) -> Vec<Listed<'_>> {
-        let mut list: Vec<Listed<'_>> = self
+        let any = self
             .models
             .iter()
-            .map(|(model, price)| Listed {
-                model,
-                base: price.base,
-                above: price.above,
+            .map(|(model, series)| (None, model, series));
+        let own = self.providers.iter().flat_map(|(provider, models)| {
+            let models = models.iter();
+            models.map(move |(model, series)| (Some(provider.as_str()), model, series))
+        });
+        let mut list: Vec<Listed<'_>> = any
+            .chain(own)
+            .flat_map(|(provider, model, series)| {
+                series.0.iter().map(move |price| Listed {
+                    provider,
+                    model,
+                    price,
+                })
             })
             .collect();
-        list.sort_by_key(|listed| listed.model);
+        list.sort_by_key(|listed| (listed.provider, listed.model, listed.price.since));
         list
     }
 
-    /// Returns the names of all models whose price is known.
+    /// Returns the names of all models whose price is known, whoever sells them.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.models.keys().map(String::as_str)
     }
 
-    /// Tells whether the price of a model is known.
+    /// Tells whether anybody has a known price for a model.
     pub fn knows(&self, model: &str) -> bool {
-        self.find(model).is_some()
+        let name = plain_name(model);
+        let mut all = std::iter::once(&self.models).chain(self.providers.values());
+        all.any(|models| models.contains_key(&name))
     }
 
-    fn find(&self, model: &str) -> Option<&Price> {
-        self.models.get(&plain_name(model))
-    }
-
-    /// Returns what a request cost. `None` if the model has no known price, or if its input or its
-    /// output was not counted; upstreams without a prompt cache leave out the counts of it, and these
-    /// are then zero. Writes of unknown life are priced as those for five minutes.
-    pub fn cost(&self, model: &str, usage: &Usage) -> Option<Money> {
-        let price = self.find(model)?;
-        let input = usage.input_tokens?;
-        let output = usage.output_tokens?;
-        let read = usage.cache_read_input_tokens.unwrap_or(0);
-        let hour = usage.cache_write_1h_tokens.unwrap_or(0);
-        let split = hour.saturating_add(usage.cache_write_5m_tokens.unwrap_or(0));
-        let written = usage
-            .cache_creation_input_tokens
-            .unwrap_or(split)
-            .max(split);
-        let prompt = input.saturating_add(read).saturating_add(written);
-        let rates = price.rates(prompt);
-        Some(total(&[
-            (input, rates.input),
-            (output, rates.output),
-            (read, rates.cache_read),
-            (hour, rates.cache_write_1h),
-            (written.saturating_sub(hour), rates.cache_write_5m),
-        ]))
-    }
-
-    /// Returns what reading from the cache saved, against sending the same tokens as fresh input.
-    /// `None` if the model has no known price.
-    pub fn saved(&self, model: &str, usage: &Usage) -> Option<Money> {
-        let read = usage.cache_read_input_tokens?;
-        let prompt = usage.total_input_tokens()?;
-        let rates = self.find(model)?.rates(prompt);
-        let difference = rates.input.saturating_sub(rates.cache_read);
-        Some(total(&[(read, difference)]))
-    }
-
-    /// Returns what a request will cost if so many tokens are fresh, read from the cache, and
-    /// produced. Fresh ones are priced as plain input.
-    pub fn expected(&self, model: &str, fresh: u64, cached: u64, output: u64) -> Option<Money> {
-        let rates = self.find(model)?.rates(fresh.saturating_add(cached));
-        Some(total(&[
-            (fresh, rates.input),
-            (cached, rates.cache_read),
-            (output, rates.output),
-        ]))
-    }
-
-    /// Returns what it costs to have a prefix written to another cache instead of read from this one.
-    pub fn move_cost(&self, model: &str, prefix_tokens: u64, one_hour: bool) -> Option<Money> {
-        let rates = self.find(model)?.rates(prefix_tokens);
-        let write = if one_hour {
-            rates.cache_write_1h
+    /// Returns what a model costs at a seller on a day. `None` if that is not known.
+    ///
+    /// `sold_as` is the name under which the seller was asked: one that names a geography, as
+    /// `eu.anthropic.claude-opus-5-5` does, is dearer.
+    pub fn of(&self, seller: &Seller, model: &str, sold_as: &str, day: Day) -> Option<Tariff<'_>> {
+        let name = plain_name(model);
+        let own = seller
+            .names
+            .iter()
+            .filter_map(|name| self.providers.get(&**name));
+        let mut lists = own.chain([&self.models]);
+        let price = lists.find_map(|models| models.get(&name)?.on(day))?;
+        let percent = u64::from(seller.percent);
+        let percent = if is_geographic(sold_as) {
+            percent.saturating_mul(price.geographic_percent) / 100
         } else {
-            rates.cache_write_5m
+            percent
         };
-        Some(total(&[(
-            prefix_tokens,
-            write.saturating_sub(rates.cache_read),
-        )]))
+        Some(Tariff { price, percent })
     }
 }
 
-/// Sums tokens by nano-dollars a million tokens; the sum alone is rounded, to the nearest.
-fn total(parts: &[(u64, u64)]) -> Money {
-    let mut sum: u128 = 0;
-    for (tokens, rate) in parts {
-        sum = sum.saturating_add(u128::from(*tokens).saturating_mul(u128::from(*rate)));
+/// The prices of a model, each from a day on, in order.
+#[derive(Debug, Clone)]
+struct Series(Vec<Price>);
+
+impl Series {
+    fn on(&self, day: Day) -> Option<&Price> {
+        self.0.iter().rev().find(|price| price.since <= day)
     }
-    let rounded = sum.saturating_add(500_000) / 1_000_000;
-    Money(u64::try_from(rounded).unwrap_or(u64::MAX))
 }
 
-/// The price of one model: a second set of rates counts for the whole request above a length.
+/// The price of one model.
 #[derive(Debug, Clone, Copy)]
-struct Price {
-    base: Rates,
-    above: Option<(u64, Rates)>,
-}
-
-impl Price {
-    fn of(model: &str, form: &PriceForm) -> Result<Self, PriceFault> {
-        let base = Rates::of(model, &form.base)?;
-        let above = match &form.above {
-            Some(above) => Some((above.prompt_tokens, Rates::of(model, &above.rates)?)),
-            None => None,
-        };
-        Ok(Self { base, above })
-    }
-
-    fn rates(&self, prompt_tokens: u64) -> &Rates {
-        match &self.above {
-            Some((limit, rates)) if prompt_tokens > *limit => rates,
-            _ => &self.base,
-        }
-    }
+pub struct Price {
+    /// The first day on which it counts.
+    pub since: Day,
+    /// What it costs.
+    pub base: Rates,
+    /// What the whole of a request costs whose prompt is longer than so many tokens.
+    pub above: Option<(u64, Rates)>,
+    /// Nano-dollars a search of the web. `None`: not known.
+    pub web_search: Option<u64>,
+    /// What a fast answer costs, of 100.
+    pub fast_percent: u64,
+    /// What an answer costs that was made in the United States on demand, of 100.
+    pub us_only_percent: u64,
+    /// What an answer costs under a name that names a geography, of 100.
+    pub geographic_percent: u64,
 }
 
 /// One price of a list.
 #[derive(Debug, Clone, Copy)]
 pub struct Listed<'a> {
+    /// The name or kind of the provider whose price it is; `None` for anybody's.
+    pub provider: Option<&'a str>,
     /// The model's plain name.
     pub model: &'a str,
     /// What it costs.
-    pub base: Rates,
-    /// What the whole of a request costs whose prompt is longer than so many tokens.
-    pub above: Option<(u64, Rates)>,
+    pub price: &'a Price,
 }
 
 /// Nano-dollars a million tokens.
@@ -286,60 +202,6 @@ pub struct Rates {
     pub cache_write_5m: u64,
     /// Written for an hour.
     pub cache_write_1h: u64,
-}
-
-impl Rates {
-    fn of(model: &str, form: &RatesForm) -> Result<Self, PriceFault> {
-        let rate = |dollars: f64, field| {
-            if !(0.0..=1e6).contains(&dollars) {
-                let model = model.to_owned();
-                return Err(PriceFault::Range { model, field });
-            }
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "the range was checked"
-            )]
-            Ok((dollars * 1e9).round() as u64)
-        };
-        Ok(Self {
-            input: rate(form.input, "input")?,
-            output: rate(form.output, "output")?,
-            cache_read: rate(form.cache_read, "cache_read")?,
-            cache_write_5m: rate(form.cache_write_5m, "cache_write_5m")?,
-            cache_write_1h: rate(form.cache_write_1h, "cache_write_1h")?,
-        })
-    }
-}
-
-#[derive(Deserialize)]
-struct ListForm {
-    as_of: String,
-    source: String,
-    models: HashMap<String, PriceForm>,
-}
-
-#[derive(Deserialize)]
-struct PriceForm {
-    #[serde(flatten)]
-    base: RatesForm,
-    above: Option<AboveForm>,
-}
-
-#[derive(Deserialize)]
-struct AboveForm {
-    prompt_tokens: u64,
-    #[serde(flatten)]
-    rates: RatesForm,
-}
-
-#[derive(Deserialize)]
-struct RatesForm {
-    input: f64,
-    output: f64,
-    cache_read: f64,
-    cache_write_5m: f64,
-    cache_write_1h: f64,
 }
 
 #[cfg(test)]

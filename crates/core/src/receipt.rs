@@ -16,6 +16,7 @@ use crate::breaker::{Permit, Verdict};
 use crate::cold::Ticket;
 use crate::keys::Lease;
 use crate::moment::Moment;
+use crate::price::Seller;
 use crate::record::KeyName;
 use crate::refusal::{Ruling, Scope, Trigger};
 use crate::request::ModelName;
@@ -36,6 +37,8 @@ pub struct Trip {
     pub home: Home,
     /// Whose models the target serves.
     pub vendor: Arc<str>,
+    /// Who sells the target's tokens.
+    pub seller: Arc<Seller>,
     /// The model as asked for.
     pub model: ModelName,
     /// The model as the target calls it.
@@ -101,6 +104,11 @@ impl Receipt {
             id: lease.id(),
             name: lease.name(),
         })
+    }
+
+    /// Returns who sells what is used, and the model as the target calls it.
+    pub fn sale(&self) -> (Arc<Seller>, ModelName) {
+        (Arc::clone(&self.trip.seller), self.trip.sent_model.clone())
     }
 
     /// Returns target and key.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::credential::AuthPolicy;
 use crate::models::{ModelMap, Pattern};
+use crate::price::Seller;
 use crate::provider::Provider;
 use crate::refusal::Trigger;
 use crate::request::{ModelName, Timeouts};
@@ -49,6 +50,8 @@ pub struct Target {
     pub provider: Box<dyn Provider>,
     /// Whose models it serves. Thinking of another vendor's models means nothing to it.
     pub vendor: Arc<str>,
+    /// Who sells its tokens.
+    pub seller: Arc<Seller>,
     /// Higher ones are asked first, under strategies that respect it.
     pub priority: i32,
     /// Its share, under strategies that weigh.

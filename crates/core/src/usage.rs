@@ -4,6 +4,7 @@
 //! `message_delta` repeats cumulative counts, so the last value of each field wins.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 /// Tokens by kind. `None` is unknown, never zero. `input_tokens` excludes cached ones, as
 /// Anthropic counts.
@@ -21,6 +22,12 @@ pub struct Usage {
     pub cache_write_1h_tokens: Option<u64>,
     /// Tokens produced.
     pub output_tokens: Option<u64>,
+    /// Searches of the web by the upstream, as far as it told of any.
+    pub web_search_requests: u32,
+    /// Whether it was answered in fast mode.
+    pub fast: bool,
+    /// Whether it was answered in the United States alone, as asked.
+    pub us_only: bool,
 }
 
 impl Usage {
@@ -49,6 +56,19 @@ impl Usage {
         ];
         for (field, value) in pairs {
             *field = value.or(*field);
+        }
+        let searches = later.server_tool_use.unwrap_or_default();
+        if let Some(searches) = searches.web_search_requests {
+            self.web_search_requests = searches;
+        }
+        let words = [
+            (&mut self.fast, &later.speed, "fast"),
+            (&mut self.us_only, &later.inference_geo, "us"),
+        ];
+        for (field, value, word) in words {
+            if let Some(value) = value {
+                *field = value.as_str() == Some(word);
+            }
         }
     }
 
@@ -104,6 +124,15 @@ pub(crate) struct UsageForm {
     cache_creation_input_tokens: Option<u64>,
     cache_creation: Option<CacheCreation>,
     output_tokens: Option<u64>,
+    server_tool_use: Option<ServerToolUse>,
+    speed: Option<Value>,
+    inference_geo: Option<Value>,
+}
+
+#[derive(Default, Clone, Copy, Deserialize)]
+#[serde(default)]
+struct ServerToolUse {
+    web_search_requests: Option<u32>,
 }
 
 #[derive(Default, Clone, Copy, Deserialize)]

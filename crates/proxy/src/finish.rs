@@ -12,13 +12,13 @@ use relay_core::affinity::Change;
 use relay_core::board::Board;
 use relay_core::error::RelayError;
 use relay_core::moment::Moment;
-use relay_core::price::Prices;
 use relay_core::receipt::{Ending, Receipt};
 use relay_core::record::{Exhibit, Observation, Outcome, RequestRecord};
 use relay_core::refusal::rule_event;
-use relay_core::request::{Inbound, ModelName};
+use relay_core::request::Inbound;
 use relay_core::usage::Usage;
 
+use crate::bill::price;
 use crate::clock::{self, Clock};
 use crate::exhibit::{ExhibitOptions, shown_body, shown_headers};
 use crate::hold::Answer;
@@ -280,7 +280,9 @@ impl Exchange {
             take_over(&mut record, seen);
         }
         let mut rewritten = 0;
+        let mut sale = None;
         if let Some((receipt, _)) = self.receipt.take() {
+            sale = Some(receipt.sale());
             let clock = &self.shared.clock;
             let ending = ending(&record);
             let change = receipt.finish(ending, &record.usage, clock.now(), clock.seed());
@@ -292,7 +294,10 @@ impl Exchange {
                 rewritten = rewritten_tokens;
             }
         }
-        price(&mut record, rewritten, &self.shared.board.prices());
+        if let Some((seller, sent_model)) = &sale {
+            let prices = self.shared.board.prices();
+            price(&mut record, rewritten, (seller, sent_model), &prices);
+        }
         if record.error_type.is_none() {
             record.error_type = error_type(&record).map(Into::into);
         }
@@ -350,23 +355,6 @@ fn take_over(record: &mut RequestRecord, seen: Seen) {
     record.response_model = model;
     record.stop_reason = stop_reason;
     record.error_type = error_type.or(record.error_type.take());
-}
-
-/// Prices what was used: at the model that answered, or else the one asked for. Counting tokens and
-/// whatever else tells no usage costs nothing that is known here.
-fn price(record: &mut RequestRecord, rewritten: u64, prices: &Prices) {
-    let asked = record.model.as_ref().map(ModelName::as_str);
-    // The answer names the model most exactly, where it does.
-    let names = [record.response_model.as_deref(), asked];
-    let Some(model) = names.into_iter().flatten().find(|name| prices.knows(name)) else {
-        return;
-    };
-    let usage = &record.usage;
-    let for_an_hour = usage.cache_write_1h_tokens.is_some_and(|tokens| tokens > 0);
-    let moved = (rewritten > 0).then(|| prices.move_cost(model, rewritten, for_an_hour));
-    record.cost = prices.cost(model, usage);
-    record.saved = prices.saved(model, usage);
-    record.moved = moved.flatten();
 }
 
 /// Names what went wrong where nothing said so.

@@ -8,6 +8,7 @@ mod accept;
 mod alias;
 mod authorize;
 mod background;
+mod bill;
 mod body;
 mod buffer;
 mod choose;

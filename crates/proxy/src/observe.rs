@@ -69,7 +69,7 @@ impl std::fmt::Debug for Decoder {
 
 #[derive(Debug)]
 enum Reader {
-    Stream(StreamReader),
+    Stream(Box<StreamReader>),
     Json { kept: Vec<u8>, overflowed: bool },
 }
 
@@ -146,7 +146,7 @@ impl Observer {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let stream = is_event_stream(headers);
         let reader = if stream {
-            Reader::Stream(StreamReader::default())
+            Reader::Stream(Box::default())
         } else if has_content_type(headers, b"application/json") {
             Reader::Json {
                 kept: Vec::new(),

@@ -15,6 +15,7 @@ use relay_core::breaker::BreakerOptions;
 use relay_core::credential::UpstreamCredential;
 use relay_core::keys::{KeyLimits, KeyPool, KeySpec, Selection};
 use relay_core::models::Pattern;
+use relay_core::price::Seller;
 use relay_core::secret::{Secret, SecretDigest};
 use relay_core::snapshot::{Target, TargetId};
 use relay_core::station::Station;
@@ -118,6 +119,10 @@ fn target(
         id: TargetId::new(provider.name.as_str()),
         provider: dialect(provider, base)?,
         vendor: provider.vendor.as_str().into(),
+        seller: Arc::new(Seller {
+            names: [provider.name.as_str(), provider.kind.as_str()].map(Into::into),
+            percent: provider.price_percent(),
+        }),
         priority: provider.priority,
         weight: provider.weight,
         models: provider.models.iter().map(|it| Pattern::new(it)).collect(),

@@ -4,7 +4,7 @@
 //! in the form that `prices.list` takes.
 
 use clap::Args;
-use relay_core::price::{Listed, Rates, plain_name};
+use relay_core::price::{Day, Listed, Price, Prices, Rates, plain_name};
 use serde_json::{Map, Value, json};
 
 use crate::assemble::prices;
@@ -21,6 +21,9 @@ Examples:
   cc-relay prices --json | jq .data > prices.json
 
 Dollars a million tokens. Another list comes before the program's: prices.list in the configuration.";
+
+const UNIT: &str = "US dollars per million tokens; web_search: per thousand; \
+                    fast, us_only and geographic: factors";
 
 /// Flags of `prices`.
 #[derive(Debug, Clone, Args)]
@@ -48,50 +51,95 @@ pub fn run(context: &mut Context, arguments: &PricesArgs) -> Result<Exit, Failur
             .help("its requests have no cost; write one: prices.list in the configuration"));
     }
     if context.out.is_json() {
-        let models: Map<String, Value> = list
-            .iter()
-            .map(|listed| (listed.model.to_owned(), form(listed)))
-            .collect();
-        let data = json!({
-            "as_of": prices.as_of(),
-            "source": prices.source(),
-            "unit": "US dollars per million tokens",
-            "models": models,
-        });
-        context.out.data(data, &[])?;
+        context.out.data(data(&prices, &list), &[])?;
         return Ok(Exit::Done);
     }
-    let width = list.iter().map(|listed| listed.model.len()).max();
+    let lines: Vec<(String, &Rates)> = list.iter().flat_map(lines).collect();
+    let width = lines.iter().map(|(name, _)| name.len()).max();
     let width = width.unwrap_or(0).max("model".len());
     let head = format!(
         "{:width$}  {:>8} {:>8} {:>10} {:>9} {:>9}",
         "model", "input", "output", "cache read", "write 5m", "write 1h"
     );
     context.out.line(&paint(STRONG, &head))?;
-    for listed in &list {
-        context.out.line(&line(listed.model, &listed.base, width))?;
-        if let Some((tokens, rates)) = &listed.above {
-            let name = format!("  above {tokens}");
-            context.out.line(&line(&name, rates, width))?;
-        }
+    for (name, rates) in lines {
+        let [input, output, read, short, long] = in_dollars(rates);
+        let line = format!("{name:width$}  {input:>8} {output:>8} {read:>10} {short:>9} {long:>9}");
+        context.out.line(&line)?;
     }
     let note = format!("as of {}: {}", prices.as_of(), prices.source());
     context.out.note(&note);
     Ok(Exit::Done)
 }
 
-fn line(name: &str, rates: &Rates, width: usize) -> String {
-    let [input, output, read, short, long] = in_dollars(rates);
-    format!("{name:width$}  {input:>8} {output:>8} {read:>10} {short:>9} {long:>9}")
+/// Returns the lines of one price, each with what it is of.
+fn lines<'a>(listed: &Listed<'a>) -> Vec<(String, &'a Rates)> {
+    let provider = listed.provider.map(|provider| format!(" at {provider}"));
+    let mut name = format!("{}{}", listed.model, provider.unwrap_or_default());
+    if listed.price.since > Day::default() {
+        name = format!("{name} since {}", listed.price.since);
+    }
+    let mut lines = vec![(name, &listed.price.base)];
+    if let Some((tokens, rates)) = &listed.price.above {
+        lines.push((format!("  above {tokens}"), rates));
+    }
+    lines
 }
 
-/// Returns what stands in a list for one model.
-fn form(listed: &Listed<'_>) -> Value {
-    let mut form = of_rates(&listed.base);
-    if let Some((tokens, rates)) = &listed.above {
+/// Returns the list as `prices.list` takes it.
+fn data(prices: &Prices, list: &[Listed<'_>]) -> Value {
+    let mut models = Map::new();
+    let mut providers: Map<String, Value> = Map::new();
+    for listed in list {
+        let into = match listed.provider {
+            None => &mut models,
+            Some(provider) => {
+                let own = providers.entry(provider).or_insert_with(|| json!({}));
+                let Value::Object(own) = own else { continue };
+                own
+            }
+        };
+        let price = form(listed.price);
+        match into.get_mut(listed.model) {
+            None => {
+                into.insert(listed.model.to_owned(), price);
+            }
+            Some(Value::Array(series)) => series.push(price),
+            Some(first) => *first = json!([first.take(), price]),
+        }
+    }
+    json!({
+        "as_of": prices.as_of(),
+        "source": prices.source(),
+        "unit": UNIT,
+        "models": models,
+        "providers": providers,
+    })
+}
+
+/// Returns what stands in a list for one price.
+fn form(price: &Price) -> Value {
+    let mut form = of_rates(&price.base);
+    if price.since > Day::default() {
+        form.insert("since".to_owned(), price.since.to_string().into());
+    }
+    if let Some((tokens, rates)) = &price.above {
         let mut above = of_rates(rates);
         above.insert("prompt_tokens".to_owned(), (*tokens).into());
         form.insert("above".to_owned(), Value::Object(above));
+    }
+    if let Some(search) = price.web_search {
+        form.insert("web_search".to_owned(), whole(search, 1e6).into());
+    }
+    let factors = [
+        ("fast", price.fast_percent),
+        ("us_only", price.us_only_percent),
+        ("geographic", price.geographic_percent),
+    ];
+    for (name, percent) in factors {
+        if percent != 100 {
+            form.insert(name.to_owned(), whole(percent, 100.0).into());
+        }
     }
     Value::Object(form)
 }
@@ -117,6 +165,11 @@ fn in_dollars(rates: &Rates) -> [f64; 5] {
         rates.cache_write_5m,
         rates.cache_write_1h,
     ];
-    #[expect(clippy::cast_precision_loss, reason = "prices are far below 2^52")]
-    rates.map(|nano_dollars| nano_dollars as f64 / 1e9)
+    rates.map(|nano_dollars| whole(nano_dollars, 1e9))
+}
+
+/// Returns a count of parts as wholes.
+#[expect(clippy::cast_precision_loss, reason = "prices are far below 2^52")]
+fn whole(parts: u64, of_a_whole: f64) -> f64 {
+    parts as f64 / of_a_whole
 }

@@ -112,6 +112,134 @@ async fn what_was_served_is_summed_after_a_restart() {
     assert_eq!(csv.lines().count(), 2, "{csv}");
 }
 
+/// A streamed answer whose end tells of a use of the given form.
+fn told(model: &str, start: &str, end: &str) -> Script {
+    let events = [
+        format!(
+            r#"event: message_start
+data: {{"type":"message_start","message":{{"id":"msg_1","type":"message","role":"assistant","model":"{model}","content":[],"stop_reason":null,"stop_sequence":null,"usage":{start}}}}}
+
+"#
+        ),
+        r#"event: content_block_start
+data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"hello"}}
+
+event: content_block_stop
+data: {"type":"content_block_stop","index":0}
+
+"#
+        .to_owned(),
+        format!(
+            r#"event: message_delta
+data: {{"type":"message_delta","delta":{{"stop_reason":"end_turn","stop_sequence":null}},"usage":{end}}}
+
+event: message_stop
+data: {{"type":"message_stop"}}
+
+"#
+        ),
+    ];
+    Script::raw_sse(events.map(bytes::Bytes::from).to_vec())
+}
+
+/// Uses as upstreams tell them, and what each costs by hand, in billionths of a dollar: tokens by
+/// dollars a million, as the comments have it in millionths.
+const USES: [(&str, &str, &str, u64); 8] = [
+    // 3 x 4 + 150,000 x 0.2 + 1,000 x 5 + 100 x 8 + 500 x 20
+    (
+        "claude-opus-5-5",
+        r#"{"input_tokens":3,"cache_read_input_tokens":150000,"cache_creation_input_tokens":1100,"cache_creation":{"ephemeral_5m_input_tokens":1000,"ephemeral_1h_input_tokens":100},"output_tokens":1,"service_tier":"standard","inference_geo":"global"}"#,
+        r#"{"output_tokens":500}"#,
+        45_812_000,
+    ),
+    // The end repeats all: 10 x 2 + 20 x 10
+    (
+        "claude-sonnet-5-5",
+        r#"{"input_tokens":10,"output_tokens":1}"#,
+        r#"{"input_tokens":10,"cache_read_input_tokens":0,"cache_creation_input_tokens":0,"output_tokens":20}"#,
+        220_000,
+    ),
+    // Above 100,000 tokens: 1 x 0.5 + 100,000 x 0.05 + 10 x 2.5
+    (
+        "claude-haiku-5-5",
+        r#"{"input_tokens":1,"cache_read_input_tokens":100000,"output_tokens":1}"#,
+        r#"{"output_tokens":10}"#,
+        5_025_500,
+    ),
+    // Two searches at a cent: 1,000 x 4 + 100 x 20
+    (
+        "claude-opus-5-5",
+        r#"{"input_tokens":1000,"output_tokens":1,"server_tool_use":{"web_search_requests":0}}"#,
+        r#"{"output_tokens":100,"server_tool_use":{"web_search_requests":2,"web_fetch_requests":1}}"#,
+        26_000_000,
+    ),
+    // Fast: twice 1,000 x 4 + 100 x 20
+    (
+        "claude-opus-5-5",
+        r#"{"input_tokens":1000,"output_tokens":1,"speed":"fast"}"#,
+        r#"{"output_tokens":100}"#,
+        12_000_000,
+    ),
+    // In the United States: a tenth more
+    (
+        "claude-opus-5-5",
+        r#"{"input_tokens":1000,"output_tokens":1,"inference_geo":"us"}"#,
+        r#"{"output_tokens":100}"#,
+        6_600_000,
+    ),
+    // Without a cache of its own: 1,000 x 1 + 100 x 3.2
+    (
+        "glm-5",
+        r#"{"input_tokens":1000,"output_tokens":0}"#,
+        r#"{"input_tokens":1000,"output_tokens":100}"#,
+        1_320_000,
+    ),
+    // By the list of one's own, for this provider alone: 1,000 x 7
+    (
+        "claude-fable-5-2",
+        r#"{"input_tokens":1000,"output_tokens":1}"#,
+        r#"{"output_tokens":0}"#,
+        7_000_000,
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uses_of_all_forms_cost_what_they_do_by_hand() {
+    let sim = Sim::builder().start().await.unwrap();
+    let home = Home::new();
+    let own = r#"{"as_of": "2026-11-01", "source": "ours", "providers": {"sim": {"claude-fable-5-2": {"input": 7, "output": 0}}}}"#;
+    let list = home.write("prices.json", own).display().to_string();
+    for percent in [100, 50] {
+        let config = format!(
+            "server: {{listen: '127.0.0.1:0'}}\nprices: {{list: '{list}'}}\nproviders: [{{name: sim, type: anthropic, base_url: '{}', price_percent: {percent}}}]\n",
+            sim.base_url()
+        );
+        let path = home.write("relay.yaml", &config);
+        let file = home.path(&format!("{percent}.db"));
+        let file = file.to_str().unwrap();
+        let (served, address) = start(&home, path.to_str().unwrap(), &["--history", file]);
+        for (model, start, end, _) in USES {
+            sim.push(told(model, start, end));
+            turn(&address, model).await;
+        }
+        served.stop();
+        let asked = ["requests", "--history", file, "--json"];
+        let json = home.run(&asked).expect(0).json();
+        let rows = json["data"]["requests"].as_array().unwrap();
+        let found: Vec<_> = rows.iter().map(|row| row["cost"].as_u64()).collect();
+        let mut want = USES.map(|(.., nano_dollars)| Some(nano_dollars));
+        if percent == 50 {
+            // Searches are no tokens.
+            want = want.map(|nano_dollars| Some(nano_dollars? / 2));
+            want[3] = Some(23_000_000);
+        }
+        assert_eq!(found, want, "{json}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_history_that_cannot_be_kept_stops_nothing() {
     let sim = Sim::builder().start().await.unwrap();
@@ -211,7 +339,7 @@ fn prices_are_those_of_the_file_over_the_programs() {
         .expect(0)
         .json();
     assert_eq!(plain["data"]["models"]["claude-opus-5-5"]["output"], 20.0);
-    home.run(&["prices", "glm-5"]).expect(1);
+    home.run(&["prices", "glm-of-mine"]).expect(1);
     let list = r#"{"as_of": "2026-11-01", "source": "ours", "models": {"glm-5": {"input": 0.6, "output": 2.2, "cache_read": 0.1, "cache_write_5m": 0, "cache_write_1h": 0}}}"#;
     let file = home.write("prices.json", list).display().to_string();
     let config = home.write("relay.yaml", &format!("prices: {{list: '{file}'}}\n"));

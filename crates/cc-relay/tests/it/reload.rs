@@ -234,11 +234,11 @@ async fn a_price_list_takes_hold_with_the_next_request() {
     let sims = [sim().await];
     let yaml = fleet(&sims, "", "", key);
     let mut relay = Relay::of(&yaml);
-    let asked = body(true).replace("claude-opus-5-5", "glm-5");
+    let asked = body(true).replace("claude-opus-5-5", "glm-of-mine");
     let ask = post("/v1/messages", "", &asked);
     relay.send(&ask).await;
     let list = tempfile::NamedTempFile::new().unwrap();
-    let prices = r#"{"as_of": "d", "source": "s", "models": {"glm-5": {"input": 1, "output": 2, "cache_read": 0, "cache_write_5m": 0, "cache_write_1h": 0}}}"#;
+    let prices = r#"{"as_of": "d", "source": "s", "models": {"glm-of-mine": {"input": 1, "output": 2, "cache_read": 0, "cache_write_5m": 0, "cache_write_1h": 0}}}"#;
     std::fs::write(list.path(), prices).unwrap();
     let other = format!("{yaml}prices: {{list: '{}'}}\n", list.path().display());
     apply(&mut relay, &other);

@@ -73,6 +73,7 @@ impl Check<'_, '_> {
             vendor: self
                 .vendor(raw.vendor, path)
                 .unwrap_or_else(|| kind.vendor().to_owned()),
+            price_percent: raw.price_percent.map(small),
             models: self.patterns(raw.models, &format!("{path}.models")),
             max_body_bytes: raw.max_body_bytes.map(size).or(kind.max_body_bytes()),
             model_mapping: self.mapping(raw.model_mapping, &format!("{path}.model_mapping")),

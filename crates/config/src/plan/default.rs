@@ -101,6 +101,7 @@ impl ProviderPlan {
             priority: 0,
             weight: 1,
             vendor: ProviderKind::Anthropic.as_str().to_owned(),
+            price_percent: None,
             models: Vec::new(),
             max_body_bytes: None,
             model_mapping: Vec::new(),

@@ -31,6 +31,8 @@ pub struct ProviderPlan {
     /// Whose models it serves: thinking of another vendor's is foreign to it. Default: the name of
     /// its kind.
     pub vendor: String,
+    /// What it takes of the list price, in percent, 0 to 1000. `None`: as its place has it.
+    pub price_percent: Option<u32>,
     /// The models it serves, as names or patterns with one `*`. Empty: all.
     pub models: Vec<String>,
     /// The largest body it takes, in bytes. `None`: the server's bound alone.
@@ -64,6 +66,23 @@ pub struct ProviderPlan {
     pub max_idle_connections: usize,
     /// How long an idle connection is kept. Default 55 s.
     pub idle_timeout: Duration,
+}
+
+impl ProviderPlan {
+    /// Returns what it takes of the list price, in percent. Where a cloud answers out of one region
+    /// that is 110, and 120 in AWS's regions for the government (`LiteLLM` 1.109.1, read 2026-11-23);
+    /// names of models that name a geography are dearer by themselves.
+    pub fn price_percent(&self) -> u32 {
+        let by_place = match (self.kind, &self.cloud) {
+            (ProviderKind::Bedrock, CloudPlan::Aws(aws)) if aws.region.starts_with("us-gov") => 120,
+            (ProviderKind::Bedrock, CloudPlan::Aws(aws)) if aws.runtime == RuntimePlan::Mantle => {
+                110
+            }
+            (ProviderKind::Vertex, CloudPlan::Google(google)) if google.location != "global" => 110,
+            _ => 100,
+        };
+        self.price_percent.unwrap_or(by_place)
+    }
 }
 
 /// The kind of an upstream.

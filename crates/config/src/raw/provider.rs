@@ -32,6 +32,9 @@ pub(crate) struct Provider {
     pub(crate) weight: Option<u64>,
     /// Whose models it serves: thinking of another vendor's is foreign to it. Default: its type.
     pub(crate) vendor: Option<String>,
+    /// What it takes of the list price, in percent. Default: 100, and more in regions of clouds.
+    #[schemars(range(min = 0, max = 1000))]
+    pub(crate) price_percent: Option<u64>,
     /// The models it serves, as names or patterns with one `*`. Default: all.
     pub(crate) models: Vec<String>,
     /// The largest body it takes, in bytes. Default: what `server.max_body_bytes` says.

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::binding::BORROWED_TURNS;
 use super::*;
+use crate::price::{Day, Prices, Seller};
 
 const SESSION: SessionKey = SessionKey(1);
 const MODEL: &str = "claude-opus-5-5";
@@ -282,6 +283,10 @@ fn prefixes_fade_and_sessions_are_forgotten() {
 #[test]
 fn a_wait_must_be_worth_it() {
     let prices = Prices::built_in().unwrap();
+    let seller = Seller {
+        names: ["a".into(), "anthropic".into()],
+        percent: 100,
+    };
     let affinity = Affinity::new(10);
     for (tokens, hour, model, milliseconds, worth) in [
         // Moving 20,000 tokens of Opus costs 9.6 cents: worth 4.8 seconds.
@@ -292,7 +297,7 @@ fn a_wait_must_be_worth_it() {
         (150_000, false, MODEL, 10_000, true),
         (150_000, false, MODEL, 10_001, false),
         (20_000, false, "claude-haiku-5-5", 1_000, false),
-        (20_000, false, "glm-4.6", 1, false),
+        (20_000, false, "glm-of-mine", 1, false),
         (0, false, MODEL, 0, false),
     ] {
         let (five, hour) = if hour { (0, tokens) } else { (tokens, 0) };
@@ -306,12 +311,14 @@ fn a_wait_must_be_worth_it() {
         affinity.served(session, model, served, at(0));
         let binding = affinity.find(session, model, at(1));
         let wait = Duration::from_millis(milliseconds);
-        let found = worth_waiting(binding.as_ref(), wait, model, &prices, at(1));
+        let tariff = prices.of(&seller, model, model, Day::default());
+        let found = worth_waiting(binding.as_ref(), wait, tariff.as_ref(), at(1));
         assert_eq!(found, worth, "{tokens} {model} {milliseconds}");
-        let late = worth_waiting(binding.as_ref(), wait, model, &prices, at(3_600));
+        let late = worth_waiting(binding.as_ref(), wait, tariff.as_ref(), at(3_600));
         assert!(!late, "cold by then");
     }
-    assert!(!worth_waiting(None, Duration::ZERO, MODEL, &prices, at(1)));
+    let tariff = prices.of(&seller, MODEL, MODEL, Day::default());
+    assert!(!worth_waiting(None, Duration::ZERO, tariff.as_ref(), at(1)));
 }
 
 proptest! {

@@ -115,6 +115,7 @@ impl Journey {
             station: Arc::clone(station),
             home,
             vendor: Arc::clone(&target.vendor),
+            seller: Arc::clone(&target.seller),
             model: self.errand.model.clone(),
             sent_model: model.clone(),
             session: self.kept_session(),
@@ -175,15 +176,11 @@ impl Journey {
         }
         // From its arrival on: however often it is put off, it waits no longer in all.
         let wait = |until: &Moment| until.since(self.errand.arrived);
-        let prices = &self.board.prices();
+        let (prices, name) = (self.board.prices(), model.as_str());
+        let tariff = prices.of(&target.seller, name, name, self.board.day(now));
         let worth = |until: &Moment| {
-            worth_waiting(
-                Some(binding),
-                wait(until),
-                model.as_str(),
-                prices,
-                self.errand.arrived,
-            )
+            let arrived = self.errand.arrived;
+            worth_waiting(Some(binding), wait(until), tariff.as_ref(), arrived)
         };
         let stays = until
             .filter(worth)

@@ -9,7 +9,6 @@ use crate::affinity::key::SessionKey;
 use crate::affinity::{Binding, Home};
 use crate::board::Board;
 use crate::moment::Moment;
-use crate::price::Money;
 use crate::snapshot::{Snapshot, Target};
 use crate::strategy::{Contender, Kind, Ranking, rank};
 
@@ -47,9 +46,10 @@ pub(super) fn order(
             let is_home = binding.filter(|binding| binding.home.target == target.id);
             let cached = is_home.map_or(0, |binding| binding.prefix_tokens.min(input_tokens));
             let fresh = input_tokens.saturating_sub(cached);
-            let prices = board.prices();
-            let cost = prices.expected(model.as_str(), fresh, cached, EXPECTED_OUTPUT_TOKENS);
-            cost.map(Money::as_nano_dollars)
+            let (prices, name) = (board.prices(), model.as_str());
+            let tariff = prices.of(&target.seller, name, name, board.day(now))?;
+            let cost = tariff.expected(fresh, cached, EXPECTED_OUTPUT_TOKENS);
+            Some(cost.as_nano_dollars())
         };
         contenders.push(Contender {
             place,

@@ -27,6 +27,17 @@ pub fn plain_name(model: &str) -> String {
     plain
 }
 
+/// Tells whether a name asks for an answer out of one geography, as those of Bedrock's inference
+/// profiles do: `eu.anthropic.…`, but neither `global.anthropic.…` nor `anthropic.…`.
+pub(super) fn is_geographic(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let Some((before, _)) = name.split_once(".anthropic.") else {
+        return false;
+    };
+    let last = before.rsplit('/').next();
+    last.is_some_and(|last| !["global", "us-gov"].contains(&last))
+}
+
 /// Tells whether the last part of a name says only which release of a model it is.
 fn is_suffix(last: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -37,6 +48,26 @@ fn is_suffix(last: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_profile_of_a_geography_is_one() {
+        for (name, geographic) in [
+            ("us.anthropic.claude-opus-5-5", true),
+            ("EU.anthropic.claude-opus-5-5-v1:0", true),
+            (
+                "arn:aws:bedrock:us-east-1:1:inference-profile/jp.anthropic.claude-sonnet-5",
+                true,
+            ),
+            // Dear by its regions.
+            ("us-gov.anthropic.claude-opus-5-5", false),
+            ("global.anthropic.claude-opus-5-5", false),
+            ("anthropic.claude-opus-5-5", false),
+            ("claude-opus-5-5", false),
+            ("glm-5", false),
+        ] {
+            assert_eq!(is_geographic(name), geographic, "{name}");
+        }
+    }
 
     #[test]
     fn every_spelling_has_one_name() {
