@@ -3,7 +3,10 @@
 //! In: the configuration's own list, if it has one, over that of the program. Out: a table, or JSON
 //! in the form that `prices.list` takes.
 
-use clap::Args;
+mod public;
+mod update;
+
+use clap::{Args, Subcommand};
 use relay_core::price::{Day, Listed, Price, Prices, Rates, plain_name};
 use serde_json::{Map, Value, json};
 
@@ -13,12 +16,22 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{STRONG, paint};
 
+/// The names of rates in a list.
+const RATES: [&str; 5] = [
+    "input",
+    "output",
+    "cache_read",
+    "cache_write_5m",
+    "cache_write_1h",
+];
+
 /// The end of the help.
 pub const EXAMPLES: &str = "\
 Examples:
   cc-relay prices
   cc-relay prices claude-opus-5-5
   cc-relay prices --json | jq .data > prices.json
+  cc-relay prices update --output prices.json
 
 Dollars a million tokens. Another list comes before the program's: prices.list in the configuration.";
 
@@ -27,10 +40,22 @@ const UNIT: &str = "US dollars per million tokens; web_search: per thousand; \
 
 /// Flags of `prices`.
 #[derive(Debug, Clone, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct PricesArgs {
     /// This model alone
     #[arg(value_name = "MODEL")]
     pub model: Option<String>,
+    /// What else is to be done
+    #[command(subcommand)]
+    pub command: Option<PricesCommand>,
+}
+
+/// What can be done with prices.
+#[derive(Debug, Clone, Subcommand)]
+pub enum PricesCommand {
+    /// Write a list of today's prices, from public data
+    #[command(after_help = update::EXAMPLES)]
+    Update(update::UpdateArgs),
 }
 
 /// Prints what tokens cost.
@@ -38,6 +63,9 @@ pub struct PricesArgs {
 /// # Errors
 /// Exit 78 with every fault of the configuration; exit 1 where the model has no known price.
 pub fn run(context: &mut Context, arguments: &PricesArgs) -> Result<Exit, Failure> {
+    if let Some(PricesCommand::Update(arguments)) = &arguments.command {
+        return update::run(context, arguments);
+    }
     let plan = config::load(context)?;
     let prices = prices(&plan)
         .map_err(|error| Failure::new(Exit::ConfigInvalid, "prices", format!("{error:#}")))?;
@@ -74,16 +102,22 @@ pub fn run(context: &mut Context, arguments: &PricesArgs) -> Result<Exit, Failur
 
 /// Returns the lines of one price, each with what it is of.
 fn lines<'a>(listed: &Listed<'a>) -> Vec<(String, &'a Rates)> {
-    let provider = listed.provider.map(|provider| format!(" at {provider}"));
-    let mut name = format!("{}{}", listed.model, provider.unwrap_or_default());
-    if listed.price.since > Day::default() {
-        name = format!("{name} since {}", listed.price.since);
-    }
-    let mut lines = vec![(name, &listed.price.base)];
+    let mut lines = vec![(name(listed), &listed.price.base)];
     if let Some((tokens, rates)) = &listed.price.above {
         lines.push((format!("  above {tokens}"), rates));
     }
     lines
+}
+
+/// Returns whose price it is, and from when on.
+fn name(listed: &Listed<'_>) -> String {
+    let provider = listed.provider.map(|provider| format!(" at {provider}"));
+    let name = format!("{}{}", listed.model, provider.unwrap_or_default());
+    if listed.price.since > Day::default() {
+        format!("{name} since {}", listed.price.since)
+    } else {
+        name
+    }
 }
 
 /// Returns the list as `prices.list` takes it.
@@ -131,29 +165,26 @@ fn form(price: &Price) -> Value {
     if let Some(search) = price.web_search {
         form.insert("web_search".to_owned(), whole(search, 1e6).into());
     }
+    form.extend(factors(price));
+    Value::Object(form)
+}
+
+/// Returns what makes a model dearer.
+fn factors(price: &Price) -> Map<String, Value> {
     let factors = [
         ("fast", price.fast_percent),
         ("us_only", price.us_only_percent),
         ("geographic", price.geographic_percent),
     ];
-    for (name, percent) in factors {
-        if percent != 100 {
-            form.insert(name.to_owned(), whole(percent, 100.0).into());
-        }
-    }
-    Value::Object(form)
+    let dearer = factors.into_iter().filter(|(_, percent)| *percent != 100);
+    dearer
+        .map(|(name, percent)| (name.to_owned(), whole(percent, 100.0).into()))
+        .collect()
 }
 
 fn of_rates(rates: &Rates) -> Map<String, Value> {
-    let names = [
-        "input",
-        "output",
-        "cache_read",
-        "cache_write_5m",
-        "cache_write_1h",
-    ];
     let values = in_dollars(rates).map(Value::from);
-    names.into_iter().map(str::to_owned).zip(values).collect()
+    RATES.into_iter().map(str::to_owned).zip(values).collect()
 }
 
 /// Returns dollars a million tokens.

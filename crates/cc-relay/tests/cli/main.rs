@@ -17,6 +17,8 @@ mod identities;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod prices;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod status;
