@@ -19,6 +19,7 @@ use examples::{
 
 pub use crate::command::prices::PricesArgs;
 pub use crate::command::requests::{RequestArgs, RequestsArgs};
+pub use crate::command::session::SessionArgs;
 pub use crate::command::usage::UsageArgs;
 
 /// A proxy between Claude Code and your Anthropic upstreams: every byte as it was sent
@@ -111,6 +112,9 @@ pub enum Command {
     /// Show one request with each of its attempts
     #[command(after_help = crate::command::requests::REQUEST_EXAMPLES)]
     Request(RequestArgs),
+    /// Show what one session used, agent by agent
+    #[command(after_help = crate::command::session::EXAMPLES)]
+    Session(SessionArgs),
     /// Tell what requests used and what they cost
     #[command(after_help = crate::command::usage::EXAMPLES)]
     Usage(UsageArgs),

@@ -150,6 +150,8 @@ pub struct RequestRecord {
     pub session: Option<SessionId>,
     /// `x-claude-code-agent-id`.
     pub agent: Option<Box<str>>,
+    /// `x-claude-code-parent-agent-id`: the agent that started this one, where that is one itself.
+    pub parent_agent: Option<Box<str>>,
     /// Whether a stream was asked for.
     pub stream: bool,
     /// Status sent to the client; `None` if it left before one was.

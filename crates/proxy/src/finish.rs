@@ -112,6 +112,7 @@ impl Exchange {
             response_model: None,
             session: None,
             agent: header_text(&head.headers, "x-claude-code-agent-id"),
+            parent_agent: header_text(&head.headers, "x-claude-code-parent-agent-id"),
             stream: false,
             status: None,
             time_to_head: None,

@@ -1,7 +1,8 @@
 //! The file of the history: its form, and what is done about one that is broken.
 //!
-//! In: a path. Out: an open database in the form of this version. It must never delete what it
-//! cannot read: such a file is set aside, and one of a later version is left alone.
+//! In: a path. Out: an open database in the form of this version; one of an earlier form is brought
+//! to it. It must never delete what it cannot read: such a file is set aside, and one of a later
+//! version is left alone.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -14,13 +15,15 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use crate::StoreError;
 
 /// The form that this version writes.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// How long one waits for another process that has the file locked.
 const BUSY: Duration = Duration::from_secs(2);
 
-/// Sums that rollups and sessions share.
-const FORM: &str = "
+/// What makes each form out of the one before; the first out of nothing.
+const STEPS: [&str; 2] = [FIRST, PARENTS];
+
+pub(crate) const FIRST: &str = "
 CREATE TABLE request (
   id INTEGER PRIMARY KEY, at INTEGER NOT NULL, name TEXT NOT NULL, model TEXT NOT NULL,
   provider TEXT NOT NULL, key TEXT NOT NULL, client TEXT NOT NULL, session TEXT NOT NULL,
@@ -41,8 +44,12 @@ CREATE TABLE session (
   cache_write INTEGER NOT NULL, output INTEGER NOT NULL, cost INTEGER NOT NULL,
   saved INTEGER NOT NULL, moves INTEGER NOT NULL, moved INTEGER NOT NULL,
   PRIMARY KEY (hour, session, agent)) WITHOUT ROWID;
-PRAGMA user_version = 1;
 ";
+
+/// The form since which agents have parents.
+pub(crate) const HAS_PARENTS: i64 = 2;
+
+const PARENTS: &str = "ALTER TABLE session ADD COLUMN parent TEXT NOT NULL DEFAULT '';";
 
 /// Opens the file for writing, and makes it where there is none. Only its owner may read it.
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {
@@ -114,14 +121,20 @@ fn prepared(path: &Path) -> Result<Connection, StoreError> {
         "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;
          PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 4194304;",
     )?;
-    match version(&connection)? {
-        0 => connection.execute_batch(&format!("BEGIN; {FORM} COMMIT;"))?,
-        VERSION => {}
-        later => return Err(StoreError::Newer(later)),
+    let from = version(&connection)?;
+    if from > VERSION {
+        return Err(StoreError::Newer(from));
+    }
+    let done = usize::try_from(from).unwrap_or(0);
+    let steps: String = STEPS.iter().skip(done).copied().collect();
+    if !steps.is_empty() {
+        // All steps or none: a program that ends in between finds the form it knows.
+        let steps = format!("BEGIN; {steps} PRAGMA user_version = {VERSION}; COMMIT;");
+        connection.execute_batch(&steps)?;
     }
     Ok(connection)
 }
 
-fn version(connection: &Connection) -> Result<i64, rusqlite::Error> {
+pub(crate) fn version(connection: &Connection) -> Result<i64, rusqlite::Error> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }

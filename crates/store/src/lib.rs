@@ -7,6 +7,7 @@
 mod file;
 mod requests;
 mod row;
+mod session;
 mod sums;
 mod writer;
 
@@ -20,6 +21,7 @@ use std::time::Duration;
 use relay_core::record::RequestRecord;
 
 pub use requests::{Kept, KeptAttempt, Wanted, requests};
+pub use session::{AgentSums, session};
 pub use sums::{By, Sums, usage};
 
 use writer::{Entry, Writer};
@@ -38,7 +40,9 @@ pub enum StoreError {
     #[error("the history's database fails")]
     Database(#[from] rusqlite::Error),
     /// A later version of the program wrote it.
-    #[error("the history is of form {0}, and this version knows 1: use the version that wrote it")]
+    #[error(
+        "the history is of form {0}, which this version does not know: use the version that wrote it"
+    )]
     Newer(i64),
 }
 
@@ -79,6 +83,13 @@ impl Inlet {
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 self.state.lost.fetch_add(1, Ordering::Relaxed);
             }
+        }
+    }
+
+    /// Takes a record, and waits for its place: not for what a request waits for.
+    pub fn put(&self, record: Arc<RequestRecord>) {
+        if self.queue.send(Entry::Record(record)).is_err() {
+            self.state.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

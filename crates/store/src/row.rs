@@ -47,11 +47,12 @@ pub(crate) fn write(
     let hour = Value::from(int(ended / HOUR));
     let added = added(record);
     let route = [model, provider, key, client];
+    let parent = name(record.parent_agent.as_deref());
     let whose = [session, agent];
     let group = std::iter::once(hour.clone()).chain(route.clone());
-    add(to, "rollup", group.collect(), added)?;
+    add(to, "rollup", group.collect(), added, None)?;
     let group = std::iter::once(hour).chain(whose.clone());
-    add(to, "session", group.collect(), added)?;
+    add(to, "session", group.collect(), added, Some(parent))?;
     if keeps_requests {
         let names = route.into_iter().chain(whose);
         request(to, record, ended, names)?;
@@ -65,8 +66,10 @@ fn add(
     table: &str,
     mut row: Vec<Value>,
     added: Added,
+    parent: Option<Value>,
 ) -> rusqlite::Result<()> {
     row.extend(added.map(Value::from));
+    row.extend(parent);
     let places = vec!["?"; row.len()].join(",");
     let insert = format!("INSERT INTO {table} VALUES ({places}) {ADD}");
     to.prepare_cached(&insert)?.execute(params_from_iter(row))?;

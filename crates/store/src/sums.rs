@@ -93,7 +93,7 @@ pub fn usage(path: &Path, by: By, since: u64) -> Result<Vec<Sums>, StoreError> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn sums(row: &Row<'_>) -> rusqlite::Result<Sums> {
+pub(crate) fn sums(row: &Row<'_>) -> rusqlite::Result<Sums> {
     let number = |at: usize| -> rusqlite::Result<u64> {
         Ok(u64::try_from(row.get::<_, i64>(at)?).unwrap_or(0))
     };

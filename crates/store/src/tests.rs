@@ -34,6 +34,7 @@ fn record(second: u64, model: &str, cost: Option<u64>) -> RequestRecord {
         response_model: None,
         session: SessionId::new("4f1c"),
         agent: None,
+        parent_agent: None,
         stream: true,
         status: Some(200),
         time_to_head: None,
@@ -75,8 +76,7 @@ fn write(options: StoreOptions, records: impl IntoIterator<Item = RequestRecord>
     let store = Store::open(options).unwrap();
     let inlet = store.inlet();
     for record in records {
-        // As a patient client of the queue: the test is not about dropping.
-        inlet.queue.send(Entry::Record(Arc::new(record))).unwrap();
+        inlet.put(Arc::new(record));
     }
     let state = Arc::clone(&inlet.state);
     drop(store);
@@ -218,14 +218,16 @@ fn a_broken_file_is_set_aside_and_a_later_one_left_alone() {
     assert_eq!(fs::read(aside).unwrap(), [b'x'; 9000]);
 
     let connection = rusqlite::Connection::open(&path).unwrap();
-    connection.execute_batch("PRAGMA user_version = 2").unwrap();
+    connection
+        .execute_batch("PRAGMA user_version = 99")
+        .unwrap();
     assert!(matches!(
         usage(&path, By::Model, 0),
-        Err(StoreError::Newer(2))
+        Err(StoreError::Newer(99))
     ));
     assert!(matches!(
         Store::open(options(&path)),
-        Err(StoreError::Newer(2))
+        Err(StoreError::Newer(99))
     ));
 }
 
@@ -254,4 +256,29 @@ fn a_failing_disk_is_counted_and_written_again_once_it_is_well() {
         sums.first().map(|sums| (sums.requests, sums.cost)),
         Some((1, 2))
     );
+}
+
+#[test]
+fn a_file_of_the_first_form_goes_on_in_this_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.db");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(file::FIRST).unwrap();
+    old.execute_batch(
+        "INSERT INTO session VALUES (24, '4f1c', 'a', 3, 0, 0, 1, 2, 3, 4, 5, 6, 0, 0);
+         PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    drop(old);
+    let before = session(&path, "4f").unwrap();
+    let mut one = record(DAY, "opus", Some(7));
+    one.agent = Some("b".into());
+    one.parent_agent = Some("a".into());
+    assert_eq!(write(options(&path), [one]), 0);
+    let after = session(&path, "4f").unwrap();
+    let [new, old] = <[AgentSums; 2]>::try_from(after).unwrap();
+    assert_eq!(old, before[0], "what was there");
+    assert_eq!((new.sums.name.as_str(), new.parent.as_str()), ("b", "a"));
+    assert_eq!(before[0].sums.requests, 3);
+    assert!(session(&path, "5").unwrap().is_empty());
 }

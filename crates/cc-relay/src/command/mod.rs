@@ -10,6 +10,7 @@ pub mod demo;
 pub mod doctor;
 pub mod man;
 pub mod serve;
+pub mod session;
 pub mod prices;
 pub mod requests;
 pub mod status;
@@ -73,6 +74,7 @@ pub fn dispatch(context: &mut Context, command: Command) -> Result<Exit, Failure
         Command::Prices(arguments) => prices::run(context, &arguments),
         Command::Requests(arguments) => requests::list(context, &arguments),
         Command::Request(arguments) => requests::one(context, &arguments),
+        Command::Session(arguments) => session::run(context, &arguments),
         Command::Usage(arguments) => usage::run(context, &arguments),
         Command::Config(ConfigCommand::Cc(command)) => match command {
             CcCommand::Init(arguments) => cc::init(context, &arguments),

@@ -34,6 +34,7 @@ fn record() -> RequestRecord {
         response_model: Some("claude-sonnet-5-5".into()),
         session: SessionId::new("4f1c"),
         agent: Some("a1".into()),
+        parent_agent: None,
         stream: true,
         status: Some(200),
         time_to_head: Some(Duration::from_millis(710)),

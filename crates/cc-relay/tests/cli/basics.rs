@@ -8,13 +8,14 @@ use crate::support::Home;
 #[test]
 fn help_of_every_command() {
     let home = Home::new();
-    let commands: [&[&str]; 21] = [
+    let commands: [&[&str]; 22] = [
         &[],
         &["serve"],
         &["demo"],
         &["status"],
         &["requests"],
         &["request"],
+        &["session"],
         &["usage"],
         &["prices"],
         &["prices", "update"],

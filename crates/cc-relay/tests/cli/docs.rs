@@ -11,13 +11,14 @@ fn page() -> String {
 fn every_option_of_the_help_is_on_the_page() {
     let home = Home::new();
     let page = page();
-    let commands: [&[&str]; 17] = [
+    let commands: [&[&str]; 18] = [
         &[],
         &["serve"],
         &["demo"],
         &["status"],
         &["requests"],
         &["request"],
+        &["session"],
         &["usage"],
         &["prices"],
         &["prices", "update"],

@@ -59,11 +59,16 @@ fn start(home: &Home, path: &str, flags: &[&str]) -> (Served, String) {
 }
 
 async fn turn(address: &str, model: &str) {
+    turn_of(address, model, "").await;
+}
+
+/// The same with further header lines.
+async fn turn_of(address: &str, model: &str, lines: &str) {
     let body = format!(
         r#"{{"model":"{model}","max_tokens":9,"messages":[{{"role":"user","content":"hi"}}],"stream":true}}"#
     );
     let request = format!(
-        "POST /v1/messages HTTP/1.1\r\nhost: r\r\nx-api-key: sk-ant-fake\r\nanthropic-version: 2023-06-01\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        "POST /v1/messages HTTP/1.1\r\nhost: r\r\nx-api-key: sk-ant-fake\r\nanthropic-version: 2023-06-01\r\n{lines}content-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()
     );
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -370,4 +375,44 @@ fn without_a_history_it_says_how_to_keep_one() {
     let ran = Home::new().run(&["usage"]).expect(1);
     assert!(ran.stderr.contains("serve --history"), "{ran:?}");
     Home::new().run(&["usage", "--since", "soon"]).expect(2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_a_tree_of_its_agents() {
+    let sim = Sim::builder().start().await.unwrap();
+    let home = Home::new();
+    let (served, address) = serve(&home, &sim.base_url(), &["--history"]);
+    for (session, agent, parent) in [
+        ("4f1c-1", None, None),
+        ("4f1c-1", Some("a1"), None),
+        ("4f1c-1", Some("b1"), Some("a1")),
+        ("4f1c-1", Some("b1"), Some("a1")),
+        ("5000-1", Some("c1"), None),
+    ] {
+        let line = |name: &str, value: Option<&str>| {
+            value.map_or_else(String::new, |value| {
+                format!("x-claude-code-{name}: {value}\r\n")
+            })
+        };
+        let lines = [
+            line("session-id", Some(session)),
+            line("agent-id", agent),
+            line("parent-agent-id", parent),
+        ];
+        sim.push(Script::text("hello").usage(usage()));
+        turn_of(&address, "claude-opus-5-5", &lines.concat()).await;
+    }
+    served.stop();
+    let shown = home.run(&["session", "4f"]).expect(0).stdout;
+    let facts = "request $0.0340 cache=99% out=500";
+    let want = format!(
+        "4f1c-1  4 requests $0.1360 cache=99% out=2000\nmain      1 {facts}\n└─ a1     1 {facts}\n   └─ b1  2 requests $0.0680 cache=99% out=1000\n"
+    );
+    assert_eq!(shown, want);
+    let json = home.run(&["session", "4f1c-1", "--json"]).expect(0).json();
+    assert_eq!(json["data"]["agents"].as_array().unwrap().len(), 3);
+    assert_eq!(json["data"]["sums"]["cost"], 136_000_000);
+    home.run(&["session", "6"]).expect(1);
+    let several = home.run(&["session", ""]).expect(1);
+    assert!(several.stderr.contains("several sessions"), "{several:?}");
 }
