@@ -73,6 +73,9 @@ fn slack(verdict: &Verdict) -> Option<f64> {
         | Metric::FramesP50
         | Metric::FramesP99
         | Metric::FramesCpu
+        | Metric::ObservedSmall
+        | Metric::ObservedLarge
+        | Metric::ObservedEvent
         | Metric::RateRush
         | Metric::CpuRush
         | Metric::CallsEvent

@@ -36,6 +36,8 @@ pub(crate) enum Kind {
     NginxChecked,
     /// cc-relay with its defaults: key check, body scan, observer, JSON log.
     Relay,
+    /// The same with metrics and the history.
+    Observed,
     /// The same in front of Bedrock: streams arrive as frames and are signed for.
     Bedrock,
 }
@@ -50,6 +52,7 @@ impl Kind {
             Self::Nginx => "nginx",
             Self::NginxChecked => "nginx + key check + JSON log",
             Self::Relay => "cc-relay",
+            Self::Observed => "cc-relay, everything on",
             Self::Bedrock => "cc-relay, Bedrock",
         }
     }
@@ -70,6 +73,8 @@ pub(crate) struct Subject {
     pub(crate) kind: Kind,
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    /// Where its metrics are.
+    pub(crate) metrics: Option<SocketAddr>,
     /// The processes that do its work; none for `Direct`.
     pub(crate) pids: Vec<u32>,
     /// From exec to the first 200 on /livez.
@@ -108,6 +113,7 @@ impl Launcher {
             return Ok(Subject {
                 kind,
                 address: self.mock,
+                metrics: None,
                 pids,
                 cold_start,
                 _process: None,
@@ -115,7 +121,8 @@ impl Launcher {
         }
         let address = free_address()?;
         let folder = new_folder()?;
-        let (mut command, stop) = self.command(kind, address, &folder)?;
+        let metrics = (kind == Kind::Observed).then(free_address).transpose()?;
+        let (mut command, stop) = self.command(kind, (address, metrics), &folder)?;
         let log = fs::File::create(folder.join("stderr.log"))?;
         command
             .stdin(Stdio::null())
@@ -142,6 +149,7 @@ impl Launcher {
         Ok(Subject {
             kind,
             address,
+            metrics,
             pids,
             cold_start,
             _process: Some(process),
@@ -151,7 +159,7 @@ impl Launcher {
     fn command(
         &self,
         kind: Kind,
-        address: SocketAddr,
+        (address, metrics): (SocketAddr, Option<SocketAddr>),
         folder: &Path,
     ) -> Result<(Command, Option<Command>)> {
         if matches!(kind, Kind::Hyper | Kind::HyperOne) {
@@ -166,9 +174,13 @@ impl Launcher {
             ]);
             return Ok((command, None));
         }
-        if matches!(kind, Kind::Relay | Kind::Bedrock) {
+        if matches!(kind, Kind::Relay | Kind::Observed | Kind::Bedrock) {
             let path = folder.join("config.yaml");
-            fs::write(&path, relay_config(kind, address, self.mock))?;
+            let mut config = relay_config(kind, address, self.mock);
+            if let Some(metrics) = metrics {
+                config.push_str(&observed(metrics, &folder.join("relay.db")));
+            }
+            fs::write(&path, config)?;
             let mut command = Command::new(&self.relay);
             command.args(["serve", "--config"]).arg(path);
             return Ok((command, None));
@@ -232,6 +244,14 @@ fn relay_config(kind: Kind, listen: SocketAddr, mock: SocketAddr) -> String {
          max_connections: 20000\n  auth:\n    api_key: \"{CLIENT_KEY}\"\n\
          providers:\n  - name: up\n    base_url: \"http://{mock}\"\n{provider}\
          logging:\n  format: json\n  level: info\n"
+    )
+}
+
+/// Turns on whatever can be seen.
+fn observed(metrics: SocketAddr, history: &Path) -> String {
+    format!(
+        "metrics:\n  enabled: true\n  prometheus_listen: \"{metrics}\"\nhistory:\n  enabled: true\n  file: \"{}\"\n",
+        history.display()
     )
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod events;
 pub(crate) mod frames;
 pub(crate) mod latency;
 pub(crate) mod memory;
+pub(crate) mod observed;
 pub(crate) mod requests;
 pub(crate) mod rush;
 pub(crate) mod start;
@@ -31,6 +32,8 @@ pub(crate) enum Scenario {
     Events,
     /// Latency and CPU an event of Bedrock, beside those that pass as they are.
     Frames,
+    /// CPU a request and latency an event with everything that can be seen, beside without.
+    Observed,
     /// Events a second and CPU an event over 16 streams without a gap.
     Rush,
     /// System calls an event.
@@ -44,11 +47,12 @@ pub(crate) enum Scenario {
 }
 
 /// Every scenario, in the order in which they run.
-pub(crate) const ALL: [Scenario; 9] = [
+pub(crate) const ALL: [Scenario; 10] = [
     Scenario::Requests,
     Scenario::Latency,
     Scenario::Events,
     Scenario::Frames,
+    Scenario::Observed,
     Scenario::Rush,
     Scenario::Syscalls,
     Scenario::Memory,
@@ -100,6 +104,7 @@ impl Plan {
             Scenario::Latency => latency::run(self).await,
             Scenario::Events => events::run(self).await,
             Scenario::Frames => frames::run(self).await,
+            Scenario::Observed => observed::run(self).await,
             Scenario::Rush => rush::run(self).await,
             Scenario::Syscalls => syscalls::run(self).await,
             Scenario::Memory => memory::run(self).await,
