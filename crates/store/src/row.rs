@@ -3,6 +3,7 @@
 //! In: a record. Out: inserts. It must never take unknown for zero in a request's own row; sums
 //! count what is unknown apart.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use relay_core::price::Money;
@@ -30,66 +31,96 @@ const ADD: &str = "ON CONFLICT DO UPDATE SET requests=requests+excluded.requests
   cost=cost+excluded.cost, saved=saved+excluded.saved, moves=moves+excluded.moves,
   moved=moved+excluded.moved";
 
-/// Writes a record into all tables.
-pub(crate) fn write(
-    to: &Transaction<'_>,
-    record: &RequestRecord,
-    keeps_requests: bool,
-) -> rusqlite::Result<()> {
-    let model = record.response_model.as_deref();
-    let model = name(model.or(record.model.as_ref().map(ModelName::as_str)));
-    let provider = name(record.target.as_ref().map(TargetId::as_str));
-    let key = name(record.key.as_ref().map(|key| &*key.name));
-    let client = name(record.client.as_deref());
-    let session = name(record.session.as_ref().map(SessionId::as_str));
-    let agent = name(record.agent.as_deref());
-    let ended = record.started.saturating_add(record.duration).as_secs();
-    let hour = Value::from(int(ended / HOUR));
-    let added = added(record);
-    let route = [model, provider, key, client];
-    let parent = name(record.parent_agent.as_deref());
-    let whose = [session, agent];
-    let group = std::iter::once(hour.clone()).chain(route.clone());
-    add(to, "rollup", group.collect(), added, None)?;
-    let group = std::iter::once(hour).chain(whose.clone());
-    add(to, "session", group.collect(), added, Some(parent))?;
-    if keeps_requests {
-        let names = route.into_iter().chain(whose);
-        request(to, record, ended, names)?;
+/// What the records of a batch add, by group: each group is written once.
+#[derive(Debug, Default)]
+pub(crate) struct Sums {
+    /// By hour, model, provider, key and client.
+    rollups: HashMap<(u64, [String; 4]), Added>,
+    /// By hour, session and agent; with the agent's parent.
+    sessions: HashMap<(u64, [String; 2]), (Added, String)>,
+}
+
+impl Sums {
+    /// Adds a record, and writes its own row where these are kept.
+    pub(crate) fn take(
+        &mut self,
+        to: &Transaction<'_>,
+        record: &RequestRecord,
+        keeps_requests: bool,
+    ) -> rusqlite::Result<()> {
+        let model = record.response_model.as_deref();
+        let model = name(model.or(record.model.as_ref().map(ModelName::as_str)));
+        let provider = name(record.target.as_ref().map(TargetId::as_str));
+        let key = name(record.key.as_ref().map(|key| &*key.name));
+        let client = name(record.client.as_deref());
+        let session = name(record.session.as_ref().map(SessionId::as_str));
+        let agent = name(record.agent.as_deref());
+        let ended = record.started.saturating_add(record.duration).as_secs();
+        let (route, whose) = ([model, provider, key, client], [session, agent]);
+        if keeps_requests {
+            let names = route.iter().chain(&whose);
+            request(to, record, ended, names)?;
+        }
+        let (hour, more) = (ended / HOUR, added(record));
+        add(self.rollups.entry((hour, route)).or_default(), more);
+        let parent = || ([0; 11], name(record.parent_agent.as_deref()));
+        let session = self.sessions.entry((hour, whose));
+        add(&mut session.or_insert_with(parent).0, more);
+        Ok(())
     }
-    Ok(())
+
+    /// Writes the sums.
+    pub(crate) fn write(self, to: &Transaction<'_>) -> rusqlite::Result<()> {
+        for ((hour, route), added) in self.rollups {
+            upsert(to, "rollup", (hour, &route), added, None)?;
+        }
+        for ((hour, whose), (added, parent)) in self.sessions {
+            upsert(to, "session", (hour, &whose), added, Some(parent))?;
+        }
+        Ok(())
+    }
+}
+
+fn add(sums: &mut Added, more: Added) {
+    for (sum, more) in sums.iter_mut().zip(more) {
+        *sum = sum.saturating_add(more);
+    }
 }
 
 /// Adds to the sums of a group.
-fn add(
+fn upsert(
     to: &Transaction<'_>,
     table: &str,
-    mut row: Vec<Value>,
+    (hour, group): (u64, &[String]),
     added: Added,
-    parent: Option<Value>,
+    parent: Option<String>,
 ) -> rusqlite::Result<()> {
+    let mut row = vec![Value::from(int(hour))];
+    row.extend(group.iter().cloned().map(Value::from));
     row.extend(added.map(Value::from));
-    row.extend(parent);
+    row.extend(parent.map(Value::from));
     let places = vec!["?"; row.len()].join(",");
     let insert = format!("INSERT INTO {table} VALUES ({places}) {ADD}");
     to.prepare_cached(&insert)?.execute(params_from_iter(row))?;
     Ok(())
 }
 
+const REQUEST: &str = "INSERT INTO request VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+
 /// Writes the row of the request itself.
-fn request(
+fn request<'a>(
     to: &Transaction<'_>,
     record: &RequestRecord,
     ended: u64,
-    names: impl Iterator<Item = Value>,
+    names: impl Iterator<Item = &'a String>,
 ) -> rusqlite::Result<()> {
     let usage = &record.usage;
     let mut row = vec![
         Value::Null,
         int(ended).into(),
-        name(Some(&record.request_id)),
+        name(Some(&record.request_id)).into(),
     ];
-    row.extend(names);
+    row.extend(names.cloned().map(Value::from));
     row.extend([
         record.status.map(i64::from).into(),
         Value::from(record.outcome.name().to_owned()),
@@ -104,14 +135,15 @@ fn request(
         record.cost.map(nano).into(),
         Value::from(attempts(record)),
     ]);
-    let places = vec!["?"; row.len()].join(",");
-    let insert = format!("INSERT INTO request VALUES ({places})");
-    to.prepare_cached(&insert)?.execute(params_from_iter(row))?;
+    to.prepare_cached(REQUEST)?.execute(params_from_iter(row))?;
     Ok(())
 }
 
 /// Returns the attempts that failed as JSON.
 fn attempts(record: &RequestRecord) -> String {
+    if record.attempts.is_empty() {
+        return "[]".to_owned();
+    }
     let attempts: Vec<KeptAttempt> = record
         .attempts
         .iter()
@@ -153,9 +185,12 @@ fn added(record: &RequestRecord) -> Added {
     ]
 }
 
-fn name(text: Option<&str>) -> Value {
+fn name(text: Option<&str>) -> String {
     let text = text.unwrap_or_default();
-    Value::Text(text.chars().take(NAME).collect())
+    let end = text.char_indices().nth(NAME).map(|(at, _)| at);
+    end.and_then(|end| text.get(..end))
+        .unwrap_or(text)
+        .to_owned()
 }
 
 fn int(number: u64) -> i64 {

@@ -137,9 +137,11 @@ impl Writer {
             None => file::open(&self.options.path)?,
         };
         let transaction = connection.transaction()?;
+        let mut sums = row::Sums::default();
         for record in batch.iter().filter(|record| !record.endpoint.is_empty()) {
-            row::write(&transaction, record, self.options.requests > 0)?;
+            sums.take(&transaction, record, self.options.requests > 0)?;
         }
+        sums.write(&transaction)?;
         transaction.commit()?;
         self.since_look = self.since_look.saturating_add(batch.len());
         if self.since_look >= LOOK {
