@@ -12,6 +12,7 @@ use crate::cold::ColdGuard;
 use crate::estimate::Estimator;
 use crate::moment::Moment;
 use crate::price::{Day, PriceFault, Prices};
+use crate::spend::Spend;
 use crate::waiting::WaitingRoom;
 
 /// The relay's memory.
@@ -32,6 +33,8 @@ pub struct Board {
     started: Duration,
     /// Attempts beyond the first.
     pub budget: RetryBudget,
+    /// Budgets, and what was spent of them.
+    pub spend: Spend,
 }
 
 impl Board {
@@ -52,6 +55,7 @@ impl Board {
             catalog: Catalog::default(),
             prices: RwLock::new(Arc::new(Prices::built_in()?)),
             budget: RetryBudget::default(),
+            spend: Spend::default(),
             started,
         })
     }

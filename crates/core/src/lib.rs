@@ -32,6 +32,7 @@ pub mod request;
 pub mod scan;
 pub mod secret;
 pub mod snapshot;
+pub mod spend;
 pub mod sse;
 pub mod station;
 pub mod strategy;
