@@ -147,6 +147,7 @@ impl Replay<'_> {
             max_tokens: Some(32_000),
             admission: admission(),
             arrived: moment(now),
+            arrived_unix: Duration::ZERO,
         };
         let (snapshot, board) = (&self.relay.snapshot, &self.relay.board);
         request.retry_after = None;

@@ -5,6 +5,7 @@
 //! value that the walk faulted already, nor put a credential into words.
 
 mod address;
+mod budget;
 mod client;
 mod cloud;
 mod history;
@@ -58,7 +59,8 @@ pub(crate) fn check(raw: raw::Raw, walk: &mut Walk<'_>) -> Plan {
     plan.health = check.health(&raw.health);
     plan.logging = check.logging(raw.logging);
     plan.metrics = check.metrics(raw.metrics);
-    plan.history = history::plan(raw.history);
+    plan.history = history::plan(raw.history, !raw.budgets.is_empty());
+    plan.budgets = check.budgets(raw.budgets, &plan);
     plan.price_file = check.price_file(raw.prices);
     check.exposure(&plan);
     plan.warnings = check.warnings;

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use relay_core::secret::Secret;
+use relay_core::spend::Budget;
 
 pub use provider::{
     AccessKey, Application, AwsPlan, AzurePlan, CloudPlan, GooglePlan, KeyPlace, ProviderKind,
@@ -47,6 +48,8 @@ pub struct Plan {
     pub history: HistoryPlan,
     /// A list of prices that come before those of the program.
     pub price_file: Option<PathBuf>,
+    /// What may be spent in a period, by whom.
+    pub budgets: Vec<Budget>,
     /// What is allowed but unwise, each with its fix.
     pub warnings: Vec<Warning>,
     /// The file this came from, or `None` without one.
@@ -254,7 +257,7 @@ pub struct MetricsPlan {
 /// What is kept of requests and their cost, and how much of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryPlan {
-    /// Whether anything is. Default false.
+    /// Whether anything is. Default false, and true where there are budgets.
     pub enabled: bool,
     /// The file; `None` for the usual place.
     pub file: Option<PathBuf>,

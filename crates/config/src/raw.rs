@@ -6,12 +6,14 @@
 //! become the descriptions that an editor shows. Keys of later versions are rows of
 //! `not_built.rs`, not fields here.
 
+mod budget;
 mod provider;
 mod routing;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(crate) use budget::{Budget, Per, Period};
 pub(crate) use provider::{CountTokens, HttpVersion, Key, KeyHeader, Kind, Provider, Runtime};
 pub(crate) use routing::{
     Affinity, CircuitBreaker, FailOverOn, Health, ModelRule, Pooling, Routing, Selection, Strategy,
@@ -38,6 +40,8 @@ pub(crate) struct Raw {
     pub(crate) history: History,
     /// What tokens cost.
     pub(crate) prices: PriceList,
+    /// What may be spent in a period, by whom.
+    pub(crate) budgets: Vec<Budget>,
 }
 
 /// The listener, its bounds and its clients.
@@ -156,7 +160,7 @@ pub(crate) struct Metrics {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct History {
-    /// Whether anything is. Default false.
+    /// Whether anything is. Default false, and true where there are budgets.
     pub(crate) enabled: Option<bool>,
     /// The file. Default: `relay.db` in the folder of the program's state.
     pub(crate) file: Option<String>,

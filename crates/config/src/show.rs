@@ -4,6 +4,7 @@
 //! duration in milliseconds, under the keys of the file. It must never write more of a credential
 //! than its last four characters, and those only of a long one.
 
+mod budget;
 mod provider;
 mod routing;
 
@@ -47,6 +48,7 @@ pub fn show(plan: &Plan) -> String {
         page.raw(0, "prices:");
         page.path(1, "list", file);
     }
+    page.budgets(&plan.budgets);
     page.text
 }
 

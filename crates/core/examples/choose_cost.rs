@@ -172,6 +172,7 @@ fn of_journeys() {
                 may_use_relay_keys: true,
             },
             arrived: Moment::START,
+            arrived_unix: Duration::ZERO,
         };
         measure(kind.name(), 500, |step| {
             let now = Moment::after_start(Duration::from_millis(step));

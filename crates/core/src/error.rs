@@ -5,12 +5,14 @@
 //!
 //! Statuses and types: Anthropic's errors page, read 2026-11-22. What Claude Code does with each
 //! was measured with version 2.1.330: it retries 429, 5xx and 529; it retries a 401 for a minute
-//! unless `x-should-retry: false` stands beside it.
+//! unless `x-should-retry: false` stands beside it, and stops at once at a 429 with it.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use http::StatusCode;
+
+use crate::spend::Exhausted;
 
 /// An error of the relay's own.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +65,9 @@ pub enum RelayError {
         /// When the first has room again, if that is known.
         retry_after: Option<Duration>,
     },
+    /// A budget is spent.
+    #[error("{0}")]
+    OverBudget(Box<Exhausted>),
     /// No target serves the model.
     #[error("no provider serves the model")]
     UnknownModel(Box<str>),
@@ -126,9 +131,8 @@ impl RelayError {
         let retry_after = match self {
             Self::Overloaded | Self::Draining => Some(Duration::from_secs(1)),
             // Rounded up: who comes back a moment too early is refused once more.
-            Self::AllSpent { retry_after } => {
-                retry_after.map(|wait| Duration::from_secs(wait.as_secs().saturating_add(1)))
-            }
+            Self::AllSpent { retry_after } => retry_after.map(round_up),
+            Self::OverBudget(exhausted) => Some(round_up(exhausted.wait)),
             Self::BodyTooLarge { .. }
             | Self::BodyStalled
             | Self::ClientLeft
@@ -147,7 +151,7 @@ impl RelayError {
             kind,
             message: self.message(),
             retry_after,
-            final_answer: matches!(self, Self::Unauthenticated(_)),
+            final_answer: matches!(self, Self::Unauthenticated(_) | Self::OverBudget(_)),
         }
     }
 
@@ -161,6 +165,7 @@ impl RelayError {
             Self::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "authentication_error"),
             Self::NotFound | Self::UnknownModel(_) => (StatusCode::NOT_FOUND, "not_found_error"),
             Self::AllSpent { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error"),
+            Self::OverBudget(_) => (StatusCode::TOO_MANY_REQUESTS, "billing_error"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error"),
             Self::Overloaded | Self::Draining => (OVERLOADED, "overloaded_error"),
             Self::Unreachable(_) => (StatusCode::BAD_GATEWAY, "api_error"),
@@ -204,6 +209,7 @@ impl RelayError {
                 .into(),
                 None => "cc-relay: every key that could serve this is at its limit".into(),
             },
+            Self::OverBudget(exhausted) => format!("cc-relay: {exhausted}").into(),
             Self::UnknownModel(model) => {
                 format!("cc-relay: no provider in its config serves the model {model}").into()
             }
@@ -229,12 +235,17 @@ impl RelayError {
             Self::Overloaded => "overloaded",
             Self::Draining => "draining",
             Self::AllSpent { .. } => "all_spent",
+            Self::OverBudget(_) => "over_budget",
             Self::UnknownModel(_) => "unknown_model",
             Self::Unreachable(_) => "connect",
             Self::UpstreamTimeout { .. } => "timeout",
             Self::Internal(_) => "internal",
         }
     }
+}
+
+const fn round_up(wait: Duration) -> Duration {
+    Duration::from_secs(wait.as_secs().saturating_add(1))
 }
 
 /// 529, Anthropic's "overloaded": retried by every official client.
@@ -277,7 +288,10 @@ pub fn envelope(kind: &str, message: &str, request_id: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::spend::{Budget, Limit, Per, Period};
 
     #[test]
     fn each_error_has_its_status_and_type() {
@@ -332,6 +346,34 @@ mod tests {
         };
         assert_eq!(wait(0), Some(Duration::from_secs(1)));
         assert_eq!(wait(1_200), Some(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn a_spent_budget_is_a_final_billing_error_with_a_wait() {
+        let budget = Budget {
+            name: "team".into(),
+            per: Per::All,
+            only: None,
+            limit: Limit::Tokens(5),
+            period: Period::Day,
+            warn_percent: 80,
+        };
+        let exhausted = Exhausted {
+            budget: Arc::new(budget),
+            subject: "".into(),
+            spent: Limit::Tokens(7),
+            until: 86_400,
+            wait: Duration::from_secs(59),
+        };
+        let wire = RelayError::OverBudget(Box::new(exhausted)).wire();
+        assert_eq!((wire.status.as_u16(), wire.kind), (429, "billing_error"));
+        assert!(wire.final_answer);
+        assert_eq!(wire.retry_after, Some(Duration::from_mins(1)));
+        assert_eq!(
+            wire.message,
+            "cc-relay: the budget team is spent: 7 tokens of 5 tokens a day; it begins anew at \
+             1970-01-02 00:00 UTC"
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod enter;
 mod learn;
+mod nowhere;
 mod order;
 
 use std::sync::Arc;
@@ -27,10 +28,12 @@ use crate::refusal::{Next, Ruling, Trigger};
 use crate::request::{Endpoint, ModelName};
 use crate::secret::KeyId;
 use crate::snapshot::{Snapshot, Target};
+use crate::spend::Exhausted;
 use crate::strategy::Ranking;
 
-use enter::Skip;
+use enter::{Skip, shut};
 use learn::learn;
+pub use nowhere::Nowhere;
 use order::{homes, order};
 
 /// Tokens of output that are reserved where nothing is known: most answers of an agent are short.
@@ -57,6 +60,8 @@ pub struct Errand {
     pub admission: Admission,
     /// When it came.
     pub arrived: Moment,
+    /// The same as time since the Unix epoch, which budgets go by.
+    pub arrived_unix: Duration,
 }
 
 /// One attempt that may be made now.
@@ -94,33 +99,6 @@ pub enum Step {
     Done,
 }
 
-/// Why there is no candidate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Nowhere {
-    /// No target serves the model.
-    UnknownModel,
-    /// No target may be asked for this client.
-    NoCredential,
-    /// Nobody has to be asked: the target that a turn would go to does not count tokens. So many
-    /// are estimated.
-    Estimated(u64),
-    /// Every target that serves the model takes shorter bodies only.
-    TooLong {
-        /// The longest that any of them takes.
-        limit_bytes: u64,
-    },
-}
-
-impl Nowhere {
-    fn or_too_long(self, limit: u64) -> Self {
-        let limit_bytes = match self {
-            Self::TooLong { limit_bytes } => limit_bytes.max(limit),
-            Self::UnknownModel | Self::NoCredential | Self::Estimated(_) => limit,
-        };
-        Self::TooLong { limit_bytes }
-    }
-}
-
 /// A request on its way.
 #[expect(missing_debug_implementations, reason = "a snapshot holds secrets")]
 pub struct Journey {
@@ -133,6 +111,8 @@ pub struct Journey {
     homes: SmallVec<[Home; 2]>,
     input_tokens: u64,
     order: Ranking,
+    /// The places of providers whose budget is spent.
+    shut: Vec<(usize, Box<Exhausted>)>,
     /// Who was asked: the target's place, and the key, or none for the client's own credential.
     asked: SmallVec<[(usize, Option<KeyId>); 4]>,
     attempts: usize,
@@ -169,6 +149,7 @@ impl Journey {
                 return Err(Nowhere::Estimated(estimate));
             }
         }
+        let shut = shut(&snapshot, &board, &errand);
         board.budget.deposit(snapshot.routing.retry_budget_percent);
         Ok(Self {
             snapshot,
@@ -179,6 +160,7 @@ impl Journey {
             homes,
             input_tokens: estimate,
             order,
+            shut,
             asked: SmallVec::new(),
             attempts: 0,
             timeouts: 0,
@@ -194,6 +176,7 @@ impl Journey {
         }
         let mut spent: Option<Option<Moment>> = None;
         let mut closed = None;
+        let mut over_budget: Option<Box<Exhausted>> = None;
         for place in self.order.clone() {
             match self.enter(place, now, seed, false) {
                 Ok(leg) => {
@@ -201,6 +184,11 @@ impl Journey {
                     return self.go(leg, now);
                 }
                 Err(Skip::NoCredential) => {}
+                Err(Skip::OverBudget(exhausted)) => {
+                    self.away(place, Some(now.plus(exhausted.wait)), now);
+                    let both = over_budget.into_iter().chain([exhausted]);
+                    over_budget = both.min_by_key(|it| it.until);
+                }
                 Err(Skip::Stay(until)) => {
                     // It said when it has room again: asked then, it is not asked in vain.
                     let home = self.binding.as_ref().and_then(|binding| binding.home.key);
@@ -228,9 +216,10 @@ impl Journey {
         {
             return self.go(leg, now);
         }
-        match spent {
-            Some(until) => Step::Spent(until),
-            None => Step::Nowhere(Nowhere::NoCredential),
+        match (spent, over_budget) {
+            (Some(until), _) => Step::Spent(until),
+            (None, Some(exhausted)) => Step::Nowhere(Nowhere::OverBudget(exhausted)),
+            (None, None) => Step::Nowhere(Nowhere::NoCredential),
         }
     }
 

@@ -184,6 +184,8 @@ pub struct RequestRecord {
     pub stop_reason: Option<Box<str>>,
     /// How it ended.
     pub outcome: Outcome,
+    /// The budget that was spent, where that is why it was refused.
+    pub budget: Option<Arc<str>>,
     /// Low-cardinality name of what went wrong.
     pub error_type: Option<Box<str>>,
     /// Whether usage could be read.

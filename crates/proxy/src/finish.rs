@@ -18,6 +18,7 @@ use relay_core::refusal::rule_event;
 use relay_core::request::Inbound;
 use relay_core::usage::Usage;
 
+use crate::afford::charge;
 use crate::bill::price;
 use crate::clock::{self, Clock};
 use crate::exhibit::{ExhibitOptions, shown_body, shown_headers};
@@ -129,6 +130,7 @@ impl Exchange {
             moved: None,
             stop_reason: None,
             outcome: Outcome::ClientGone,
+            budget: None,
             error_type: None,
             observation: Observation::None,
             connection: None,
@@ -261,7 +263,13 @@ impl Exchange {
         self.note(|record| {
             record.status = Some(error.wire().status.as_u16());
             record.error_type = Some(error.error_type().into());
+            if let RelayError::OverBudget(exhausted) = error {
+                record.budget = Some(Arc::clone(&exhausted.budget.name));
+            }
         });
+        if let RelayError::OverBudget(exhausted) = error {
+            self.shared.board.spend.refused(&exhausted.budget);
+        }
         self.end(Outcome::Refused, None);
     }
 
@@ -299,6 +307,7 @@ impl Exchange {
             let prices = self.shared.board.prices();
             price(&mut record, rewritten, (seller, sent_model), &prices);
         }
+        charge(&record, &self.shared.board.spend);
         if record.error_type.is_none() {
             record.error_type = error_type(&record).map(Into::into);
         }

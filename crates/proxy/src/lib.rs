@@ -5,6 +5,7 @@
 //! provider.
 
 mod accept;
+mod afford;
 mod alias;
 mod authorize;
 mod background;

@@ -17,6 +17,7 @@ use relay_core::request::{Endpoint, Facts, Inbound, SessionId};
 use relay_core::scan::scan;
 use relay_core::snapshot::Snapshot;
 
+use crate::afford;
 use crate::authorize::authorize;
 use crate::body::{RequestBody, ResponseBody};
 use crate::buffer::discard;
@@ -135,6 +136,8 @@ impl Pass<'_> {
         exchange.note(|record| record.client.clone_from(&admission.client));
         let inbound = self.read(head, endpoint, path_and_query, body).await?;
         exchange.read(&inbound, clock::now());
+        let spend = &self.worker.shared.board.spend;
+        afford::client(spend, &admission, &inbound)?;
         if endpoint == Endpoint::Models && models::answers(self.snapshot) {
             let answer = models::answer(self.worker, self.snapshot, &inbound.path_and_query)?;
             return Ok((Way::Answered(Box::new(answer)), endpoint));
@@ -192,6 +195,7 @@ impl Pass<'_> {
             record.target = Some(target.id.clone());
             record.key = key;
         });
+        afford::target(&self.worker.shared.board.spend, &target.id, &inbound)?;
         let provider = &*target.provider;
         let bounds = Bounds::of(self.snapshot, provider, &inbound, (false, false));
         let credential = match issued(&credential).await {

@@ -325,6 +325,7 @@ fn lost(nowhere: Nowhere, model: &str) -> RelayError {
             RelayError::Unauthenticated(relay_core::error::Unauthenticated::NothingToSend)
         }
         Nowhere::Estimated(_) => RelayError::Internal("an estimate is no error"),
+        Nowhere::OverBudget(exhausted) => RelayError::OverBudget(exhausted),
         Nowhere::TooLong { limit_bytes } => RelayError::BodyTooLarge { limit_bytes },
     }
 }
@@ -351,5 +352,6 @@ pub(crate) fn errand(
         max_tokens: facts.max_tokens,
         admission,
         arrived: now,
+        arrived_unix: crate::clock::unix(),
     })
 }

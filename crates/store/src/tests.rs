@@ -55,6 +55,7 @@ fn record(second: u64, model: &str, cost: Option<u64>) -> RequestRecord {
         moved: None,
         stop_reason: None,
         outcome: Outcome::Complete,
+        budget: None,
         error_type: None,
         observation: Observation::Read,
         connection: None,

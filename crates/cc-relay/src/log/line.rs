@@ -97,6 +97,7 @@ impl Serialize for Line<'_> {
         map.serialize_entry("ccrelay.request.id", &record.request_id)?;
         map.serialize_entry("ccrelay.outcome", record.outcome.name())?;
         some(&mut map, "error.type", record.error_type.as_deref())?;
+        some(&mut map, "ccrelay.budget", record.budget.as_deref())?;
         let endpoint = (!record.endpoint.is_empty()).then_some(record.endpoint);
         some(&mut map, "ccrelay.endpoint", endpoint)?;
         some(&mut map, "ccrelay.client", record.client.as_deref())?;

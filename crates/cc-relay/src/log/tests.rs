@@ -57,6 +57,7 @@ fn record() -> RequestRecord {
         moved: None,
         stop_reason: Some("end_turn".into()),
         outcome: Outcome::Complete,
+        budget: None,
         error_type: None,
         observation: Observation::Read,
         connection: None,

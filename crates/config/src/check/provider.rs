@@ -289,7 +289,7 @@ fn kind(raw: raw::Kind) -> ProviderKind {
 }
 
 /// Tells whether a name is short and plain.
-fn plain(name: &str) -> bool {
+pub(super) fn plain(name: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     name.len() <= 64 && name.chars().all(good)
 }

@@ -26,6 +26,7 @@ impl Plan {
             metrics: MetricsPlan::default(),
             history: HistoryPlan::default(),
             price_file: None,
+            budgets: Vec::new(),
             warnings: Vec::new(),
             source: None,
             digest: crate::load::digest(""),

@@ -4,20 +4,24 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::{EXPECTED_OUTPUT_TOKENS, Journey, Leg};
+use super::{EXPECTED_OUTPUT_TOKENS, Errand, Journey, Leg};
 use crate::affinity::{Binding, Home, worth_waiting};
+use crate::board::Board;
 use crate::credential::UpstreamCredential;
 use crate::keys::{Ask, Denied, Lease, ModelClass};
 use crate::moment::Moment;
 use crate::receipt::{Receipt, Trip};
 use crate::request::{Endpoint, ModelName};
 use crate::secret::KeyId;
-use crate::snapshot::Target;
+use crate::snapshot::{Snapshot, Target};
+use crate::spend::Exhausted;
 use crate::station::Closed;
 
 /// Why a candidate was passed over.
 pub(super) enum Skip {
     NoCredential,
+    /// What its provider may spend is spent.
+    OverBudget(Box<Exhausted>),
     /// Its breaker is open, or the model is in trouble there, until then.
     Closed(Moment),
     Spent(Option<Moment>),
@@ -32,7 +36,28 @@ pub(super) enum Credential {
     Relay,
 }
 
+/// Returns the places of providers whose budget is spent. What costs nothing may go there still.
+pub(super) fn shut(
+    snapshot: &Snapshot,
+    board: &Board,
+    errand: &Errand,
+) -> Vec<(usize, Box<Exhausted>)> {
+    if errand.endpoint != Endpoint::Messages {
+        return Vec::new();
+    }
+    let targets = snapshot.targets.iter().enumerate();
+    let shut = targets.filter_map(|(place, target)| {
+        let exhausted = board.spend.shuts(&target.id, errand.arrived_unix)?;
+        Some((place, Box::new(exhausted)))
+    });
+    shut.collect()
+}
+
 impl Journey {
+    fn is_shut(&self, place: usize) -> bool {
+        self.shut.iter().any(|(shut, _)| *shut == place)
+    }
+
     /// Decides with what a target could be asked.
     pub(super) fn credential(&self, place: usize, target: &Target) -> Option<Credential> {
         let admission = &self.errand.admission;
@@ -53,7 +78,8 @@ impl Journey {
         let Some(model) = target.name_of(&self.errand.model) else {
             return false;
         };
-        station.breaker.would_admit(now)
+        !self.is_shut(place)
+            && station.breaker.would_admit(now)
             && station.admit_model(model.as_str(), now).is_ok()
             && match self.credential(place, target) {
                 None => false,
@@ -72,7 +98,8 @@ impl Journey {
             let keys = &target.station.keys;
             self.with_ask((*place, target, model), now, |ask| keys.free_at(ask, now))
         };
-        self.order.iter().filter_map(at).min()
+        let open = self.order.iter().filter(|place| !self.is_shut(**place));
+        open.filter_map(at).min()
     }
 
     pub(super) fn enter(
@@ -87,6 +114,9 @@ impl Journey {
             .name_of(&self.errand.model)
             .ok_or(Skip::NoCredential)?;
         let credential = self.credential(place, target).ok_or(Skip::NoCredential)?;
+        if let Some((_, exhausted)) = self.shut.iter().find(|(shut, _)| *shut == place) {
+            return Err(Skip::OverBudget(exhausted.clone()));
+        }
         let station = &target.station;
         let permit = if anyway {
             Some(station.breaker.admit_anyway(now))

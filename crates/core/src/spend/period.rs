@@ -72,7 +72,7 @@ impl Period {
 }
 
 /// Returns a time as `2026-12-01 00:00 UTC`.
-pub fn shown(unix_seconds: u64) -> String {
+pub(super) fn shown(unix_seconds: u64) -> String {
     let Date { year, month, day } = Date::of(unix_seconds);
     let (hour, minute) = (unix_seconds % DAY / HOUR, unix_seconds % HOUR / 60);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
