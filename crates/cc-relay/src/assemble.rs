@@ -21,8 +21,9 @@ use relay_core::models::{ModelMap, Pattern};
 use relay_core::price::Prices;
 use relay_core::request::{ModelName, Timeouts};
 use relay_core::snapshot::{Limits, Routing, Snapshot, Target, TargetId, Triggers};
+use relay_core::spend::Budget;
 use relay_core::strategy::{Kind, ModelRule};
-use relay_proxy::{ExhibitOptions, Probing, Settings};
+use relay_proxy::{ExhibitOptions, Probing, Settings, clock};
 
 pub use memory::Memory;
 use upstream::{Upstream, upstream};
@@ -35,6 +36,9 @@ pub struct Assembled {
     sessions: usize,
     waiting: usize,
     prices: Prices,
+    budgets: Vec<Budget>,
+    /// Upstreams that stand in for another, and for which.
+    principals: HashMap<TargetId, TargetId>,
     settings: Settings,
 }
 
@@ -44,6 +48,8 @@ impl Assembled {
     pub fn commit(self, memory: &mut Memory) -> Settings {
         memory.board.resize(self.sessions, self.waiting);
         memory.board.set_prices(self.prices);
+        let spend = &memory.board.spend;
+        spend.set(self.budgets, self.principals, clock::unix());
         let mut upstreams = HashMap::new();
         for upstream in self.upstreams {
             let (name, kept) = upstream.commit(self.breaker, &memory.background);
@@ -72,6 +78,8 @@ pub fn assemble(
     let targets: Vec<Arc<Target>> = upstreams.iter().map(|it| Arc::clone(&it.target)).collect();
     let connectors = upstreams.iter().map(Upstream::connector).collect();
     let homes = upstreams.iter().map(|it| it.keys().max(1)).sum();
+    let principal = |it: &Arc<Target>| Some((it.id.clone(), it.behind.clone()?));
+    let principals = targets.iter().filter_map(principal).collect();
     let server = &plan.server;
     let routing = &plan.routing;
     let snapshot = Snapshot {
@@ -111,6 +119,8 @@ pub fn assemble(
         sessions: routing.affinity.max_sessions,
         waiting: routing.max_waiting,
         prices: prices(plan)?,
+        budgets: plan.budgets.clone(),
+        principals,
         settings,
     })
 }

@@ -16,6 +16,7 @@ pub mod http;
 pub mod log;
 pub mod metrics;
 pub mod output;
+pub mod past;
 pub mod reload;
 pub mod serve;
 pub mod settings;

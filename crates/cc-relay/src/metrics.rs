@@ -20,7 +20,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use relay_config::MetricsPlan;
 use relay_core::record::RequestRecord;
 use relay_metrics::{Metrics, Scene, render};
-use relay_proxy::{RecordSink, Witness};
+use relay_proxy::{RecordSink, Witness, clock};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
@@ -67,6 +67,7 @@ impl Page {
             connections: counters.connections.load(Ordering::Relaxed),
             sessions: board.affinity.len(),
             waiting: board.waiting.len(),
+            budgets: board.spend.standings(clock::unix()),
             reloads: witness.reloads().counts(),
             reloaded_at: last.accepted_at,
             reload_refused: last.refused.is_some(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use relay_core::moment::Moment;
 use relay_core::snapshot::Snapshot;
+use relay_core::spend::Standing;
 
 /// What is read, not counted.
 pub struct Scene {
@@ -21,6 +22,8 @@ pub struct Scene {
     pub sessions: usize,
     /// Requests that wait for capacity.
     pub waiting: usize,
+    /// How the budgets stand.
+    pub budgets: Vec<Standing>,
     /// Times that other settings were put in force, and that some were refused.
     pub reloads: (u64, u64),
     /// When settings were last put in force, as time since the Unix epoch.

@@ -3,6 +3,8 @@
 //! In: what was counted, and the state of everything. Out: text in the `OpenMetrics` format
 //! (<https://prometheus.io/docs/specs/om/open_metrics_spec/>), each metric with its help and unit.
 
+mod budgets;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -58,7 +60,8 @@ impl Collector for Page {
         pen.money(&self.metrics)?;
         pen.state(&self.scene)?;
         pen.providers(&self.scene)?;
-        pen.keys(&self.scene)
+        pen.keys(&self.scene)?;
+        pen.budgets(&self.scene)
     }
 }
 

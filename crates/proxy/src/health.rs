@@ -8,9 +8,11 @@ use relay_core::breaker::Health as TargetHealth;
 use relay_core::keys::KeyState;
 use relay_core::moment::Moment;
 use relay_core::snapshot::Target;
+use relay_core::spend::Standing;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::clock;
 use crate::pool::Pool;
 use crate::worker::Worker;
 
@@ -39,6 +41,45 @@ struct Health<'a> {
     /// Requests that wait for capacity.
     waiting: usize,
     upstreams: Vec<Upstream<'a>>,
+    budgets: Vec<BudgetState>,
+}
+
+/// How a budget stands. It names nobody.
+#[derive(Serialize)]
+struct BudgetState {
+    name: String,
+    per: &'static str,
+    period: &'static str,
+    /// As people read it: dollars or tokens.
+    limit: String,
+    /// What the one that has spent most has spent.
+    most: String,
+    most_percent: u64,
+    /// Those who have spent something, and those who have spent all.
+    subjects: usize,
+    spent_subjects: usize,
+    /// Requests refused since the start.
+    refusals: u64,
+    /// When it begins anew.
+    anew_in_s: u64,
+}
+
+impl BudgetState {
+    fn of(standing: &Standing, unix_seconds: u64) -> Self {
+        let budget = &standing.budget;
+        Self {
+            name: budget.name.to_string(),
+            per: budget.per.name(),
+            period: budget.period.name(),
+            limit: budget.limit.to_string(),
+            most: standing.most.to_string(),
+            most_percent: standing.most_ppm / 10_000,
+            subjects: standing.subjects,
+            spent_subjects: standing.exhausted,
+            refusals: standing.refusals,
+            anew_in_s: standing.until.saturating_sub(unix_seconds),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -127,6 +168,8 @@ pub(crate) fn health(worker: &Worker) -> String {
     let (reloads, reloads_refused) = shared.reloads.counts();
     let last = shared.reloads.last();
     let targets = snapshot.targets.iter().zip(&view.pools);
+    let unix = clock::unix();
+    let standings = shared.board.spend.standings(unix);
     let health = Health {
         status: if worker.is_draining() {
             "draining"
@@ -149,6 +192,10 @@ pub(crate) fn health(worker: &Worker) -> String {
         waiting: shared.board.waiting.len(),
         upstreams: targets
             .map(|(target, pool)| Upstream::of(target, pool, now))
+            .collect(),
+        budgets: standings
+            .iter()
+            .map(|standing| BudgetState::of(standing, unix.as_secs()))
             .collect(),
     };
     serde_json::to_string(&health).unwrap_or_default()

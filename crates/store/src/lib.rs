@@ -11,7 +11,7 @@ mod session;
 mod sums;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -97,6 +97,7 @@ impl Inlet {
 /// A history that is being written. Dropped, it writes what it has and ends.
 #[derive(Debug)]
 pub struct Store {
+    path: PathBuf,
     inlet: Inlet,
     writer: Option<JoinHandle<()>>,
 }
@@ -108,15 +109,22 @@ impl Store {
     /// [`StoreError`] says what keeps it from being written.
     pub fn open(options: StoreOptions) -> Result<Self, StoreError> {
         let connection = file::open(&options.path)?;
+        let path = options.path.clone();
         let (queue, entries) = sync_channel(QUEUE);
         let state = Arc::new(StoreState::default());
         let writer = Writer::new(options, connection, Arc::clone(&state));
         let thread = std::thread::Builder::new().name("history".to_owned());
         let writer = thread.spawn(move || writer.run(&entries))?;
         Ok(Self {
+            path,
             inlet: Inlet { queue, state },
             writer: Some(writer),
         })
+    }
+
+    /// Returns the file.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Returns where records go in.

@@ -21,6 +21,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::log::Log;
 use crate::metrics::{self, Counted, Page};
+use crate::past::Kept;
 use crate::reload::Reloader;
 use crate::serve::{Live, VERSION, board};
 use crate::sink::{History, Sinks};
@@ -50,18 +51,21 @@ async fn serve(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Fai
     let history = history::open(context, arguments, &plan.history);
     if let Some(Ok(store)) = &history {
         sinks = sinks.with(Arc::new(History(store.inlet())));
+        let past = Kept(store.path().to_owned());
+        board.spend.remember(Arc::new(past));
     }
     let metrics = measured(&plan.metrics, &board)?;
     if let Some((_, metrics)) = &metrics {
         sinks = sinks.with(Arc::new(Counted(Arc::clone(metrics))));
     }
-    let live = Live::with(plan, board, Arc::new(sinks))?;
-    let metrics_url = metrics.map(|metrics| publish(metrics, &live, &log));
+    // Before anything begins that may have something to say.
     if let Err(error) = log.subscribe() {
         context
             .out
             .note(&format!("the relay's own events are not logged: {error}"));
     }
+    let live = Live::with(plan, board, Arc::new(sinks))?;
+    let metrics_url = metrics.map(|metrics| publish(metrics, &live, &log));
     if let Some(Err(why)) = &history {
         warn!(%why, "history: cannot be kept; the relay runs on without it");
     }

@@ -4,6 +4,7 @@
 //! 3 degraded or draining, 4 no usable provider, 69 not reachable. It asks `/health` once and
 //! changes nothing.
 
+mod budget;
 mod screen;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::http::{GetError, get_from};
 
+pub use budget::Budget;
 use screen::screen;
 
 const LIMIT: Duration = Duration::from_secs(5);
@@ -56,6 +58,8 @@ pub struct Health {
     pub waiting: Option<u64>,
     /// The upstreams.
     pub upstreams: Vec<Upstream>,
+    /// What may be spent, and how much of it was.
+    pub budgets: Vec<Budget>,
 }
 
 /// One upstream in `/health`.
@@ -283,6 +287,7 @@ pub fn run(context: &mut Context, arguments: &StatusArgs) -> Result<Exit, Failur
             "sessions": health.sessions,
             "waiting": health.waiting,
             "upstreams": health.upstreams,
+            "budgets": health.budgets,
         });
         context.out.data(data, &[])?;
     } else {

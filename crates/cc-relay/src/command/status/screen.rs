@@ -3,11 +3,14 @@
 //! In: what the relay answered about itself. Out: lines for a terminal. It must never show more
 //! than a screen holds.
 
-use super::{Health, Key, Lacks, State, Upstream, uptime};
+use super::{Budget, Health, Key, Lacks, State, Upstream, uptime};
 use crate::output::{BAD, COPY, GOOD, STRONG, WARN, paint};
 
 /// How many things that one upstream cannot take are shown: the screen is one.
 const MOST_LACKS: usize = 8;
+
+/// How many budgets are shown.
+const MOST_BUDGETS: usize = 16;
 
 /// Writes the screen, a string a line.
 pub(super) fn screen(health: &Health, state: State, url: &str, ascii: bool) -> Vec<String> {
@@ -42,6 +45,7 @@ pub(super) fn screen(health: &Health, state: State, url: &str, ascii: bool) -> V
         lines.push(upstream_line(upstream, width.unwrap_or(1), ascii));
         lines.extend(lacks_lines(&upstream.lacks));
     }
+    lines.extend(health.budgets.iter().take(MOST_BUDGETS).map(Budget::line));
     if state != State::Healthy {
         lines.push(format!(
             "  {} {}",
