@@ -56,7 +56,9 @@ fn whole(text: &str) -> String {
     };
     let text = text.lines().map(enable).collect::<Vec<_>>().join("\n");
     // Budgets, which stand behind a bare `#`, need the history, which is off without them.
-    let (before, after) = text.split_once("history").unwrap_or((&text, ""));
+    let Some((before, after)) = text.split_once("history") else {
+        return text;
+    };
     let after = after
         .replacen("enabled: false", "enabled: true", 1)
         .replacen("enabled = false", "enabled = true", 1);

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod basics;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod cc;
 #[cfg(test)]
 mod config;

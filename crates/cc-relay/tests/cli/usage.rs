@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use crate::support::Home;
 
-struct Served(Child);
+pub(crate) struct Served(Child);
 
 impl Drop for Served {
     fn drop(&mut self) {
@@ -21,7 +21,7 @@ impl Drop for Served {
 
 impl Served {
     /// Ends it as a service manager does, so that everything is written.
-    fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         let id = self.0.id().to_string();
         let killed = Command::new("kill").args(["-TERM", &id]).status().unwrap();
         assert!(killed.success());
@@ -34,7 +34,12 @@ fn serve(home: &Home, upstream: &str, flags: &[&str]) -> (Served, String) {
 }
 
 /// The same with further sections of the configuration.
-fn serve_with(home: &Home, upstream: &str, flags: &[&str], more: &str) -> (Served, String) {
+pub(crate) fn serve_with(
+    home: &Home,
+    upstream: &str,
+    flags: &[&str],
+    more: &str,
+) -> (Served, String) {
     let config = format!(
         "server: {{listen: '127.0.0.1:0'}}\nproviders: [{{name: sim, type: anthropic, base_url: '{upstream}'}}]\n{more}"
     );
@@ -64,6 +69,12 @@ async fn turn(address: &str, model: &str) {
 
 /// The same with further header lines.
 async fn turn_of(address: &str, model: &str, lines: &str) {
+    let answer = answer(address, model, lines).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+/// Sends a turn and returns what comes back, head and body.
+pub(crate) async fn answer(address: &str, model: &str, lines: &str) -> String {
     let body = format!(
         r#"{{"model":"{model}","max_tokens":9,"messages":[{{"role":"user","content":"hi"}}],"stream":true}}"#
     );
@@ -75,7 +86,7 @@ async fn turn_of(address: &str, model: &str, lines: &str) {
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    answer
 }
 
 fn usage() -> relay_sim::Usage {

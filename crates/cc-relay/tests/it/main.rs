@@ -17,6 +17,8 @@
 #[cfg(test)]
 mod affinity;
 #[cfg(test)]
+mod budgets;
+#[cfg(test)]
 mod bytes;
 #[cfg(test)]
 mod credentials;
