@@ -26,7 +26,7 @@ pub(crate) fn client(
     }
     let session = inbound.facts.session.as_ref().map(SessionId::as_str);
     let admitted = spend.admit(admission.client.as_deref(), session, clock::unix());
-    admitted.map_err(|spent| RelayError::OverBudget(Box::new(spent)))
+    admitted.map_err(|exhausted| RelayError::OverBudget(Box::new(exhausted)))
 }
 
 /// Refuses what has only one place to go to, where that one's budget is spent.
@@ -39,7 +39,7 @@ pub(crate) fn target(
         return Ok(());
     }
     match spend.shuts(target, clock::unix()) {
-        Some(spent) => Err(RelayError::OverBudget(Box::new(spent))),
+        Some(exhausted) => Err(RelayError::OverBudget(Box::new(exhausted))),
         None => Ok(()),
     }
 }

@@ -164,7 +164,7 @@ class Relay(Program):
             if isinstance(values, dict):
                 settings.setdefault(section, {}).update(values)
             else:
-                settings[section] = [{**settings[section][0], **values[0]}, *values[1:]]
+                settings[section] = [{**settings.get(section, [{}])[0], **values[0]}, *values[1:]]
         path = folder / "config.yaml"
         # Every JSON document is a YAML document.
         path.write_text(json.dumps(settings, indent=2))

@@ -295,6 +295,34 @@ async fn labels_are_few_and_hold_nothing_of_a_client() {
 }
 
 #[tokio::test]
+async fn a_budget_is_told_of_by_its_name_alone() {
+    let budgets = "budgets: [{name: each, per: session, tokens: 4000, warn_percent: 10}]";
+    let relay = Measured::start(1, budgets).await;
+    let session = "x-claude-code-session-id: secret-session\r\n";
+    let request = post("/v1/messages", session, &body(true));
+    for (input_tokens, status) in [(500, 200), (4_000, 200), (1, 429)] {
+        let usage = Usage {
+            input_tokens,
+            output_tokens: 500,
+            ..Usage::default()
+        };
+        relay.sims[0].push(Script::text("hi").usage(usage));
+        let answer = exchange(&relay.address, request.as_bytes()).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+    }
+    let samples = relay.samples(3).await;
+    let wanted = [
+        (r#"ccrelay_budget_used_ratios{budget="each"}"#, 1.375),
+        (r#"ccrelay_budget_spent_subjects{budget="each"}"#, 1.0),
+        (r#"ccrelay_budget_warnings_total{budget="each"}"#, 1.0),
+        (r#"ccrelay_budget_refusals_total{budget="each"}"#, 1.0),
+        (r#"ccrelay_exhausted_total{reason="over_budget"}"#, 1.0),
+    ];
+    holds(&samples, &wanted);
+    assert!(!relay.text().await.contains("secret"));
+}
+
+#[tokio::test]
 async fn a_changed_configuration_is_what_is_read() {
     let mut relay = Measured::start(2, "").await;
     let mut other = relay.live.plan().clone();

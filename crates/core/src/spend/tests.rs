@@ -21,10 +21,10 @@ fn budget(name: &str, per: Per, tokens: u64) -> Budget {
     }
 }
 
-fn spend(budgets: Vec<Budget>) -> Spend {
-    let spend = Spend::default();
-    spend.set(budgets, HashMap::new(), at(0));
-    spend
+fn books(budgets: Vec<Budget>) -> Spend {
+    let books = Spend::default();
+    books.set(budgets, HashMap::new(), at(0));
+    books
 }
 
 fn tokens(tokens: u64) -> Sum {
@@ -44,35 +44,35 @@ fn of_client(client: &str, count: u64) -> Spent<'_> {
 
 #[test]
 fn a_budget_warns_refuses_and_begins_anew() {
-    let spend = spend(vec![budget("team", Per::ClientKey, 100)]);
-    assert_eq!(spend.charge(&of_client("ana", 79), at(1)), []);
-    let notices = spend.charge(&of_client("ana", 1), at(2));
+    let books = books(vec![budget("team", Per::ClientKey, 100)]);
+    assert_eq!(books.charge(&of_client("ana", 79), at(1)), []);
+    let notices = books.charge(&of_client("ana", 1), at(2));
     assert!(
         matches!(&notices[..], [Notice::Near { percent: 80, subject, .. }] if &**subject == "ana")
     );
-    assert_eq!(spend.charge(&of_client("ana", 19), at(3)), []);
-    assert!(spend.admit(Some("ana"), None, at(4)).is_ok());
-    assert_eq!(spend.charge(&of_client("ana", 1), at(4)), []);
-    let refused = spend.admit(Some("ana"), None, at(5)).unwrap_err();
+    assert_eq!(books.charge(&of_client("ana", 19), at(3)), []);
+    assert!(books.admit(Some("ana"), None, at(4)).is_ok());
+    assert_eq!(books.charge(&of_client("ana", 1), at(4)), []);
+    let refused = books.admit(Some("ana"), None, at(5)).unwrap_err();
     assert_eq!((refused.until, refused.wait), (HOUR, at(HOUR - 5)));
     assert_eq!(
         refused.to_string(),
         "the budget team is spent: 100 tokens of 100 tokens a hour, client key ana; \
          it begins anew at 1970-01-01 01:00 UTC"
     );
-    assert!(spend.admit(Some("bo"), None, at(5)).is_ok());
-    assert!(spend.admit(None, None, at(5)).is_ok());
-    assert!(spend.admit(Some("ana"), None, at(HOUR)).is_ok());
-    let late = spend.charge(&of_client("ana", 500), at(HOUR - 1));
+    assert!(books.admit(Some("bo"), None, at(5)).is_ok());
+    assert!(books.admit(None, None, at(5)).is_ok());
+    assert!(books.admit(Some("ana"), None, at(HOUR)).is_ok());
+    let late = books.charge(&of_client("ana", 500), at(HOUR - 1));
     assert_eq!(late, [], "what ended before counts no more");
-    assert!(spend.admit(Some("ana"), None, at(HOUR)).is_ok());
+    assert!(books.admit(Some("ana"), None, at(HOUR)).is_ok());
 }
 
 #[test]
 fn each_kind_of_subject_has_its_own_books() {
     let mut only = budget("bo", Per::ClientKey, 5);
     only.only = Some("bo".into());
-    let spend = spend(vec![
+    let books = books(vec![
         only,
         budget("sessions", Per::Session, 10),
         budget("all", Per::All, 20),
@@ -84,10 +84,10 @@ fn each_kind_of_subject_has_its_own_books() {
             sum: tokens(count),
             ..Spent::default()
         };
-        drop(spend.charge(&spent, at(1)));
+        drop(books.charge(&spent, at(1)));
     };
     let by = |client, session| {
-        let refused = spend.admit(client, session, at(2)).err();
+        let refused = books.admit(client, session, at(2)).err();
         refused.map(|refused| refused.budget.name.to_string())
     };
     charge(Some("ana"), Some("s"), 10);
@@ -103,52 +103,52 @@ fn each_kind_of_subject_has_its_own_books() {
 #[test]
 fn who_stands_in_spends_what_its_provider_has() {
     let (mantle, invoke) = (TargetId::new("aws"), TargetId::new("aws/invoke"));
-    let spend = Spend::default();
+    let books = Spend::default();
     let principals = HashMap::from([(invoke.clone(), mantle.clone())]);
-    spend.set(vec![budget("aws", Per::Provider, 10)], principals, at(0));
+    books.set(vec![budget("aws", Per::Provider, 10)], principals, at(0));
     let spent = Spent {
         target: Some(&invoke),
         sum: tokens(10),
         ..Spent::default()
     };
-    spend.charge(&spent, at(1));
-    assert!(spend.shuts(&mantle, at(1)).is_some());
-    assert!(spend.shuts(&invoke, at(1)).is_some());
-    assert!(spend.shuts(&TargetId::new("other"), at(1)).is_none());
-    assert!(spend.admit(Some("aws"), None, at(1)).is_ok());
+    books.charge(&spent, at(1));
+    assert!(books.shuts(&mantle, at(1)).is_some());
+    assert!(books.shuts(&invoke, at(1)).is_some());
+    assert!(books.shuts(&TargetId::new("other"), at(1)).is_none());
+    assert!(books.admit(Some("aws"), None, at(1)).is_ok());
 }
 
 #[test]
 fn an_unknown_price_counts_nothing_and_is_told_once() {
     let mut dollars = budget("dollars", Per::All, 0);
     dollars.limit = Limit::Money(Money::nano_dollars(5_000_000_000));
-    let spend = spend(vec![dollars]);
+    let books = books(vec![dollars]);
     let unpriced = Spent {
         sum: tokens(1_000),
         unpriced: true,
         ..Spent::default()
     };
     assert!(matches!(
-        &spend.charge(&unpriced, at(1))[..],
+        &books.charge(&unpriced, at(1))[..],
         [Notice::Unpriced(_)]
     ));
-    assert_eq!(spend.charge(&unpriced, at(1)), []);
-    assert_eq!(spend.standings(at(1))[0].most, Limit::Money(Money::ZERO));
-    assert_eq!(spend.charge(&unpriced, at(HOUR)).len(), 1);
+    assert_eq!(books.charge(&unpriced, at(1)), []);
+    assert_eq!(books.standings(at(1))[0].most, Limit::Money(Money::ZERO));
+    assert_eq!(books.charge(&unpriced, at(HOUR)).len(), 1);
 }
 
 #[test]
 fn other_limits_hold_at_once_for_what_was_spent() {
-    let spend = spend(vec![budget("all", Per::All, 100)]);
-    spend.charge(&of_client("ana", 100), at(1));
-    assert!(spend.admit(None, None, at(1)).is_err());
-    spend.set(vec![budget("all", Per::All, 200)], HashMap::new(), at(2));
-    assert!(spend.admit(None, None, at(2)).is_ok());
-    assert_eq!(spend.standings(at(2))[0].most_ppm, 500_000);
-    let near = spend.charge(&of_client("ana", 70), at(3));
+    let books = books(vec![budget("all", Per::All, 100)]);
+    books.charge(&of_client("ana", 100), at(1));
+    assert!(books.admit(None, None, at(1)).is_err());
+    books.set(vec![budget("all", Per::All, 200)], HashMap::new(), at(2));
+    assert!(books.admit(None, None, at(2)).is_ok());
+    assert_eq!(books.standings(at(2))[0].most_ppm, 500_000);
+    let near = books.charge(&of_client("ana", 70), at(3));
     assert_eq!(near.len(), 1, "a limit that was raised is neared once more");
-    spend.set(Vec::new(), HashMap::new(), at(4));
-    assert!(spend.admit(None, None, at(4)).is_ok());
+    books.set(Vec::new(), HashMap::new(), at(4));
+    assert!(books.admit(None, None, at(4)).is_ok());
 }
 
 struct Before;
@@ -164,22 +164,22 @@ impl Past for Before {
 
 #[test]
 fn a_budget_begins_with_its_past_but_once() {
-    let spend = Spend::default();
-    spend.remember(Arc::new(Before));
+    let books = Spend::default();
+    books.remember(Arc::new(Before));
     let set = |limit| {
         let budgets = vec![budget("team", Per::ClientKey, limit)];
-        spend.set(budgets, HashMap::new(), at(HOUR + 5));
+        books.set(budgets, HashMap::new(), at(HOUR + 5));
     };
     set(60);
-    assert!(spend.admit(Some("ana"), None, at(HOUR + 6)).is_err());
-    assert!(spend.admit(Some("bo"), None, at(HOUR + 6)).is_ok());
+    assert!(books.admit(Some("ana"), None, at(HOUR + 6)).is_err());
+    assert!(books.admit(Some("bo"), None, at(HOUR + 6)).is_ok());
     set(61);
-    assert!(spend.admit(Some("ana"), None, at(HOUR + 6)).is_ok());
+    assert!(books.admit(Some("ana"), None, at(HOUR + 6)).is_ok());
 }
 
 #[test]
 fn subjects_are_bounded_and_the_longest_unused_go() {
-    let spend = spend(vec![budget("sessions", Per::Session, 1)]);
+    let books = books(vec![budget("sessions", Per::Session, 1)]);
     for count in 0..MOST_SUBJECTS * 2 {
         let name = count.to_string();
         let spent = Spent {
@@ -187,12 +187,12 @@ fn subjects_are_bounded_and_the_longest_unused_go() {
             sum: tokens(1),
             ..Spent::default()
         };
-        spend.charge(&spent, at(1));
+        books.charge(&spent, at(1));
     }
-    assert!(spend.standings(at(1))[0].subjects <= MOST_SUBJECTS);
+    assert!(books.standings(at(1))[0].subjects <= MOST_SUBJECTS);
     let last = (MOST_SUBJECTS * 2 - 1).to_string();
-    assert!(spend.admit(None, Some(&last), at(1)).is_err());
-    assert!(spend.admit(None, Some("0"), at(1)).is_ok());
+    assert!(books.admit(None, Some(&last), at(1)).is_err());
+    assert!(books.admit(None, Some("0"), at(1)).is_ok());
 }
 
 proptest! {
@@ -203,7 +203,7 @@ proptest! {
         steps in prop::collection::vec((0_u64..900, 0_u64..40, any::<bool>()), 0..200),
         limit in 1_u64..200,
     ) {
-        let spend = spend(vec![budget("team", Per::ClientKey, limit)]);
+        let books = books(vec![budget("team", Per::ClientKey, limit)]);
         let (mut now, mut ledger) = (0, Vec::new());
         for (later, count, ana) in steps {
             now += later;
@@ -214,13 +214,13 @@ proptest! {
                 .filter(|(ended, of, _)| *ended >= start && *of == client)
                 .map(|(_, _, count)| *count)
                 .sum();
-            let admitted = spend.admit(Some(client), None, at(now));
+            let admitted = books.admit(Some(client), None, at(now));
             prop_assert_eq!(admitted.is_err(), sum >= limit);
             if let Err(refused) = admitted {
                 prop_assert_eq!(refused.spent, Limit::Tokens(sum));
                 prop_assert_eq!(at(now) + refused.wait, at(start + HOUR));
             }
-            spend.charge(&of_client(client, count), at(now));
+            books.charge(&of_client(client, count), at(now));
             ledger.push((now, client, count));
         }
     }
@@ -228,11 +228,11 @@ proptest! {
     /// A warning comes once a period and subject, and never before its share.
     #[test]
     fn warned_once_a_period(counts in prop::collection::vec(0_u64..30, 0..60), limit in 1_u64..300) {
-        let spend = spend(vec![budget("all", Per::All, limit)]);
+        let books = books(vec![budget("all", Per::All, limit)]);
         let (mut sum, mut warned) = (0, 0);
         for count in counts {
             sum += count;
-            let near = spend.charge(&of_client("", count), at(1)).len();
+            let near = books.charge(&of_client("", count), at(1)).len();
             warned += near;
             prop_assert!(near == 0 || sum * 100 / limit >= 80);
         }
