@@ -29,7 +29,8 @@ impl Past for Kept {
             (sums.name, Sum { money, tokens })
         };
         match usage(&self.0, by, since) {
-            Ok(sums) => sums.into_iter().map(sum).collect(),
+            // The costliest come last, so that they are forgotten last where they are too many.
+            Ok(sums) => sums.into_iter().rev().map(sum).collect(),
             Err(error) => {
                 let path = self.0.display();
                 error!(%path, %error, "budgets begin with nothing: the history cannot be read");

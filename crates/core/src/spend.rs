@@ -259,17 +259,26 @@ impl Spend {
         principals: HashMap<TargetId, TargetId>,
         now: Duration,
     ) {
+        let goes_on = |budget: &Budget| {
+            let state = self.state.lock();
+            state.tallies.iter().any(|tally| tally.goes_on_as(budget))
+        };
+        // The past is read before anybody has to wait for it.
+        let begun: Vec<Tally> = budgets
+            .iter()
+            .filter(|budget| !goes_on(budget))
+            .map(|budget| self.begun(&principals, budget, now.as_secs()))
+            .collect();
         let mut state = self.state.lock();
         state.principals = principals;
-        let mut before = std::mem::take(&mut state.tallies);
+        let mut known = std::mem::take(&mut state.tallies);
+        known.extend(begun);
         for budget in budgets {
-            let at = before.iter().position(|tally| tally.goes_on_as(&budget));
-            let mut tally = match at {
-                Some(at) => before.swap_remove(at),
-                None => self.begun(&state.principals, &budget, now.as_secs()),
-            };
-            tally.hold_to(budget);
-            state.tallies.push(tally);
+            if let Some(at) = known.iter().position(|tally| tally.goes_on_as(&budget)) {
+                let mut tally = known.swap_remove(at);
+                tally.hold_to(budget);
+                state.tallies.push(tally);
+            }
         }
         self.any.store(!state.tallies.is_empty(), Ordering::Relaxed);
     }

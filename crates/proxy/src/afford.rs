@@ -65,7 +65,7 @@ pub(crate) fn charge(record: &RequestRecord, spend: &Spend) {
                 percent,
             } => {
                 let (budget, limit, period) = (&budget.name, budget.limit, budget.period.name());
-                warn!(%budget, %subject, percent, %limit, period, "a budget is nearly spent");
+                warn!(%budget, %subject, percent, %limit, period, "a budget is running out");
             }
             Notice::Unpriced(budget) => {
                 let (budget, model) = (&budget.name, record.model.as_ref().map(ModelName::as_str));

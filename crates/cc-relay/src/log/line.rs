@@ -380,6 +380,9 @@ pub(super) fn pretty(record: &RequestRecord, out: &mut Vec<u8>) {
     if let Some(error) = &record.error_type {
         add(format_args!("error={}", readable(error)));
     }
+    if let Some(budget) = &record.budget {
+        add(format_args!("budget={budget}"));
+    }
     if let Some(session) = &record.session {
         add(format_args!("session={}", session.as_str()));
     }

@@ -64,7 +64,7 @@ async fn a_restart_forgets_nothing_of_what_was_spent() {
     let log = home.read("relay.log");
     let near = log
         .lines()
-        .filter(|it| it.contains("a budget is nearly spent"));
+        .filter(|it| it.contains("a budget is running out"));
     assert_eq!(near.count(), 1, "{log}");
     assert!(log.contains("\"ccrelay.budget\":\"month\""), "{log}");
     // A higher limit lets the same month go on.
