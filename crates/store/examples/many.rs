@@ -81,6 +81,7 @@ fn record(number: u64, of: u64) -> RequestRecord {
         moved: None,
         stop_reason: Some("end_turn".into()),
         outcome: Outcome::Complete,
+        budget: None,
         error_type: None,
         observation: Observation::Read,
         connection: None,
