@@ -22,6 +22,7 @@ pub mod settings;
 pub mod sink;
 #[cfg(test)]
 mod testing;
+pub mod traces;
 
 use std::process::ExitCode;
 

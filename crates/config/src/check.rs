@@ -14,6 +14,7 @@ mod model;
 mod prices;
 mod provider;
 mod routing;
+mod traces;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -59,6 +60,7 @@ pub(crate) fn check(raw: raw::Raw, walk: &mut Walk<'_>) -> Plan {
     plan.logging = check.logging(raw.logging);
     plan.metrics = check.metrics(raw.metrics);
     plan.history = history::plan(raw.history);
+    plan.traces = check.traces(raw.traces);
     plan.price_file = check.price_file(raw.prices);
     check.exposure(&plan);
     plan.warnings = check.warnings;

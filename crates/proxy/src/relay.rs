@@ -177,7 +177,7 @@ impl Pass<'_> {
     async fn pass_through(
         &self,
         admission: &Admission,
-        inbound: Inbound,
+        mut inbound: Inbound,
         body: &mut Option<Incoming>,
         exchange: &mut Exchange,
     ) -> Result<Arrival, RelayError> {
@@ -192,6 +192,9 @@ impl Pass<'_> {
             record.target = Some(target.id.clone());
             record.key = key;
         });
+        let departure = exchange.depart(target);
+        exchange.tell(&departure, &mut inbound.head.headers);
+        exchange.note(|record| record.last = Some(departure));
         let provider = &*target.provider;
         let bounds = Bounds::of(self.snapshot, provider, &inbound, (false, false));
         let credential = match issued(&credential).await {

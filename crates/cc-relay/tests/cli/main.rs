@@ -5,6 +5,8 @@ mod basics;
 #[cfg(test)]
 mod cc;
 #[cfg(test)]
+mod collector;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod demo;
@@ -24,5 +26,7 @@ mod reload;
 mod status;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod traces;
 #[cfg(test)]
 mod usage;
