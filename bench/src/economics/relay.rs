@@ -16,7 +16,7 @@ use relay_core::{
     provider::{Changes, Encoded, Provider},
     request::{Inbound, Timeouts},
     secret::{KeyId, Secret},
-    snapshot::{Limits, Routing, Snapshot, Target, TargetId, Triggers},
+    snapshot::{Limits, Origin, Routing, Snapshot, Target, TargetId, Triggers},
     station::Station,
     strategy::Kind,
 };
@@ -172,6 +172,11 @@ fn target(name: &str, keys: Arc<KeyPool>) -> Arc<Target> {
         seller: Arc::new(Seller {
             names: [name.into(), "anthropic".into()],
             percent: 100,
+        }),
+        origin: Arc::new(Origin {
+            vendor: "anthropic",
+            host: "127.0.0.1".into(),
+            port: 443,
         }),
         priority: 0,
         weight: 1,

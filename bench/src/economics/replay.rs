@@ -318,7 +318,9 @@ impl Replay<'_> {
         let facts = SetbackFacts {
             ruling,
             status: Some(answer.status),
+            began: request.sent,
             took: now.saturating_sub(request.sent),
+            span: None,
             now: moment(now),
         };
         let goes_on = journey.set_back(leg, &facts, seed);

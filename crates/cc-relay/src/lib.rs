@@ -23,6 +23,7 @@ pub mod settings;
 pub mod sink;
 #[cfg(test)]
 mod testing;
+pub mod traces;
 
 use std::process::ExitCode;
 

@@ -21,6 +21,7 @@ use relay_config::MetricsPlan;
 use relay_core::record::RequestRecord;
 use relay_metrics::{Metrics, Scene, render};
 use relay_proxy::{RecordSink, Witness, clock};
+use relay_traces::TracesState;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
@@ -53,6 +54,8 @@ pub struct Page {
     pub witness: Witness,
     /// Lines that the log had no room for.
     pub log_dropped: Arc<AtomicU64>,
+    /// What became of traces, where they are sent.
+    pub traces: Option<Arc<TracesState>>,
 }
 
 impl Page {
@@ -72,6 +75,10 @@ impl Page {
             reloaded_at: last.accepted_at,
             reload_refused: last.refused.is_some(),
             log_dropped: self.log_dropped.load(Ordering::Relaxed),
+            traces: self.traces.as_ref().map(|traces| {
+                let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+                (count(&traces.sent), count(&traces.dropped))
+            }),
             version: VERSION,
         };
         render(&self.metrics, scene).ok()

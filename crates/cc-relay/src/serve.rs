@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use relay_config::Plan;
 use relay_core::board::Board;
+use relay_core::trace::Sampling;
 use relay_proxy::{Background, RecordSink, Server, ServerOptions, server_config};
 
 use crate::assemble::{Assembled, Memory, assemble};
@@ -55,6 +56,9 @@ impl Live {
             listener,
             workers: plan.server.workers.map_or_else(cores, NonZeroUsize::get),
             board,
+            sampling: plan.traces.enabled.then_some(Sampling {
+                percent: plan.traces.sample_percent,
+            }),
             version: VERSION,
         };
         let server = Server::start(options, settings, works, sink).map_err(|error| {
@@ -89,6 +93,9 @@ impl Live {
         }
         if plan.history != self.plan.history {
             pending.push("history");
+        }
+        if plan.traces != self.plan.traces {
+            pending.push("traces");
         }
         if plan.server.workers != self.plan.server.workers {
             pending.push("server.workers");

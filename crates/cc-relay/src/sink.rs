@@ -8,6 +8,7 @@ use std::sync::Arc;
 use relay_core::record::RequestRecord;
 use relay_proxy::RecordSink;
 use relay_store::Inlet;
+use relay_traces as traces;
 
 /// Several takers of records as one.
 #[derive(Default)]
@@ -41,6 +42,16 @@ impl RecordSink for Sinks {
 pub struct History(pub Inlet);
 
 impl RecordSink for History {
+    fn record(&self, record: &Arc<RequestRecord>) {
+        self.0.take(record);
+    }
+}
+
+/// The traces as a taker.
+#[derive(Debug)]
+pub struct Traced(pub traces::Inlet);
+
+impl RecordSink for Traced {
     fn record(&self, record: &Arc<RequestRecord>) {
         self.0.take(record);
     }

@@ -15,6 +15,7 @@ mod model;
 mod prices;
 mod provider;
 mod routing;
+mod traces;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -61,6 +62,7 @@ pub(crate) fn check(raw: raw::Raw, walk: &mut Walk<'_>) -> Plan {
     plan.metrics = check.metrics(raw.metrics);
     plan.history = history::plan(raw.history, !raw.budgets.is_empty());
     plan.budgets = check.budgets(raw.budgets, &plan);
+    plan.traces = check.traces(raw.traces);
     plan.price_file = check.price_file(raw.prices);
     check.exposure(&plan);
     plan.warnings = check.warnings;

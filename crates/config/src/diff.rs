@@ -144,6 +144,10 @@ fn credentials(plan: &Plan, out: &mut Settings) {
         let path = format!("server.auth.client_keys[{}].key", client.name);
         set(path, &client.secret);
     }
+    for header in &plan.traces.headers {
+        let path = format!("traces.headers[{}].value", header.name);
+        set(path, &header.value);
+    }
     for provider in &plan.providers {
         let at = format!("providers[{}]", provider.name);
         for key in &provider.keys {

@@ -28,8 +28,8 @@ pub use plan::{
     ClientKey, CloudPlan, CredentialHeader, DebugPlan, FilePlan, GooglePlan, HealthCheckPlan,
     HealthPlan, HistoryPlan, HttpVersion, KeyPlace, KeyPlan, LimitsPlan, LogFormat, LogLevel,
     LoggingPlan, MetricsPlan, ModelRule, Plan, PoolingPlan, ProviderKind, ProviderPlan, ProxyPlan,
-    RoutingPlan, RuntimePlan, SelectionPlan, ServerPlan, StrategyPlan, TlsPlan, TriggerPlan,
-    Variant, VersionPlan, Warning,
+    RoutingPlan, RuntimePlan, SelectionPlan, ServerPlan, StrategyPlan, TlsPlan, TraceHeader,
+    TraceProtocol, TracesPlan, TriggerPlan, Variant, VersionPlan, Warning,
 };
 pub use schema::schema;
 pub use show::show;

@@ -8,6 +8,7 @@ mod default;
 mod provider;
 mod routing;
 mod runtime;
+mod traces;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -28,6 +29,7 @@ pub use routing::{
     RoutingPlan, SelectionPlan, StrategyPlan, TriggerPlan,
 };
 pub use runtime::Variant;
+pub use traces::{TraceHeader, TraceProtocol, TracesPlan};
 
 /// A checked configuration.
 #[derive(Clone, Debug)]
@@ -46,6 +48,8 @@ pub struct Plan {
     pub metrics: MetricsPlan,
     /// What is kept of requests and their cost.
     pub history: HistoryPlan,
+    /// Traces of requests, and who gets them.
+    pub traces: TracesPlan,
     /// A list of prices that come before those of the program.
     pub price_file: Option<PathBuf>,
     /// What may be spent in a period, by whom.

@@ -38,6 +38,8 @@ pub(crate) struct Raw {
     pub(crate) metrics: Metrics,
     /// What is kept of requests and their cost, and how much of it.
     pub(crate) history: History,
+    /// Traces of requests, and who gets them.
+    pub(crate) traces: Traces,
     /// What tokens cost.
     pub(crate) prices: PriceList,
     /// What may be spent in a period, by whom.
@@ -173,6 +175,43 @@ pub(crate) struct History {
     /// Single requests that are kept. Default 100000.
     #[schemars(range(min = 0, max = 100_000_000))]
     pub(crate) requests: Option<u64>,
+}
+
+/// Traces of requests, and who gets them.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Traces {
+    /// Whether requests are traced. Default false: a client's `traceparent` passes as it came.
+    pub(crate) enabled: Option<bool>,
+    /// The collector. Default `http://127.0.0.1:4317`, with `protocol: http` port 4318.
+    pub(crate) endpoint: Option<String>,
+    /// How it is spoken to. Default `grpc`.
+    pub(crate) protocol: Option<TraceProtocol>,
+    /// How many in a hundred traces that begin here are sent. Default 100.
+    #[schemars(range(min = 0, max = 100))]
+    pub(crate) sample_percent: Option<u64>,
+    /// Headers for the collector, such as its credential.
+    pub(crate) headers: Vec<TraceHeader>,
+    /// The name under which the relay is shown. Default `cc-relay`.
+    pub(crate) service_name: Option<String>,
+}
+
+/// How a collector is spoken to.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TraceProtocol {
+    Grpc,
+    Http,
+}
+
+/// A header for the collector.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TraceHeader {
+    /// Its name.
+    pub(crate) name: Option<String>,
+    /// Its value, a secret.
+    pub(crate) value: Option<String>,
 }
 
 /// What tokens cost.

@@ -7,6 +7,7 @@
 mod budget;
 mod provider;
 mod routing;
+mod traces;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -44,6 +45,7 @@ pub fn show(plan: &Plan) -> String {
     page.logging(&plan.logging);
     page.metrics(&plan.metrics);
     page.history(&plan.history);
+    page.traces(&plan.traces);
     if let Some(file) = &plan.price_file {
         page.raw(0, "prices:");
         page.path(1, "list", file);

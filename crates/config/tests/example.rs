@@ -37,6 +37,10 @@ fn env() -> HashMap<String, String> {
         ("CC_RELAY_CERT_FILE", here("Cargo.toml")),
         ("CC_RELAY_KEY_FILE", here("Cargo.toml")),
         ("CC_RELAY_CA_FILE", here("Cargo.toml")),
+        (
+            "CC_RELAY_TRACES_AUTHORIZATION",
+            "Bearer traces-0123456789".to_owned(),
+        ),
         ("CC_RELAY_PRICE_LIST", here("../core/data/prices.json")),
     ]
     .map(|(name, value)| (name.to_owned(), value))
@@ -228,6 +232,8 @@ fn other(pointer: &str, value: &Value) -> Option<Value> {
         "http_version" => json!("http1"),
         "level" => json!("debug"),
         "format" => json!("json"),
+        "protocol" => json!("http"),
+        "endpoint" => json!("http://127.0.0.1:1"),
         "base_url" | "mantle_base_url" => json!("https://example.com"),
         "prewarm" => json!(2),
         "type" => json!("ollama"),
@@ -242,7 +248,7 @@ fn other(pointer: &str, value: &Value) -> Option<Value> {
         "usd" => json!("26"),
         "list" => json!(here("tests/prices.json")),
         "cert_file" | "key_file" | "ca_file" => json!(here("src/lib.rs")),
-        "keep" | "workers" => json!(7),
+        "keep" | "workers" | "sample_percent" => json!(7),
         _ => match value {
             Value::Bool(flag) => json!(!flag),
             Value::Number(number) => json!(number.as_u64().unwrap() + 1),
@@ -370,6 +376,9 @@ fn show_is_a_configuration_again() {
             }
             forget(&mut provider.cloud);
         }
+        plan.traces.headers.iter_mut().for_each(|header| {
+            header.value = relay_core::secret::Secret::new("x");
+        });
     }
     assert_eq!(meaning(&both[0]), meaning(&both[1]));
 }

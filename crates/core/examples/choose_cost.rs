@@ -21,7 +21,7 @@ use relay_core::price::Seller;
 use relay_core::provider::{Changes, Encoded, Provider};
 use relay_core::request::{Endpoint, Inbound, ModelName, Timeouts};
 use relay_core::secret::Secret;
-use relay_core::snapshot::{Limits, Routing, Snapshot, Target, TargetId, Triggers};
+use relay_core::snapshot::{Limits, Origin, Routing, Snapshot, Target, TargetId, Triggers};
 use relay_core::station::Station;
 use relay_core::strategy::Kind;
 
@@ -91,6 +91,11 @@ fn target(number: usize) -> Arc<Target> {
         seller: Arc::new(Seller {
             names: ["target".into(), "anthropic".into()],
             percent: 100,
+        }),
+        origin: Arc::new(Origin {
+            vendor: "anthropic",
+            host: "127.0.0.1".into(),
+            port: 443,
         }),
         priority: 0,
         weight: 1,

@@ -30,6 +30,7 @@ use crate::secret::KeyId;
 use crate::snapshot::{Snapshot, Target};
 use crate::spend::Exhausted;
 use crate::strategy::Ranking;
+use crate::trace::SpanId;
 
 use enter::{Skip, shut};
 use learn::learn;
@@ -280,7 +281,10 @@ impl Journey {
             key: leg.receipt.key(),
             status: back.status,
             reason: ruling.name,
+            began: back.began,
             took: back.took,
+            span: back.span,
+            origin: Arc::clone(&target.origin),
         });
         let is_own = matches!(leg.credential, UpstreamCredential::Client(_));
         learn(&target, &leg, back, seed);
@@ -372,8 +376,12 @@ pub struct SetbackFacts {
     pub ruling: Ruling,
     /// The status that said so.
     pub status: Option<u16>,
-    /// How long the attempt took.
+    /// When the attempt was sent, since the request's first byte.
+    pub began: Duration,
+    /// How long it took.
     pub took: Duration,
+    /// Its span, where requests are traced.
+    pub span: Option<SpanId>,
     /// When it was.
     pub now: Moment,
 }

@@ -7,7 +7,8 @@ use crate::capability::Capability;
 use crate::price::Money;
 use crate::request::{ModelName, SessionId};
 use crate::secret::KeyId;
-use crate::snapshot::TargetId;
+use crate::snapshot::{Origin, TargetId};
+use crate::trace::{SpanId, Trace};
 use crate::usage::Usage;
 
 /// How an exchange ended.
@@ -92,8 +93,25 @@ pub struct Attempt {
     pub status: Option<u16>,
     /// Low-cardinality name of why the request moved on, or could not.
     pub reason: &'static str,
+    /// When it was sent, since the request's first byte.
+    pub began: Duration,
     /// From sending to refusal.
     pub took: Duration,
+    /// Its span, where requests are traced.
+    pub span: Option<SpanId>,
+    /// Where its target is.
+    pub origin: Arc<Origin>,
+}
+
+/// The attempt that was answered, or was under way when the client left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Departure {
+    /// When it was sent, since the request's first byte.
+    pub began: Duration,
+    /// Its span, where requests are traced.
+    pub span: Option<SpanId>,
+    /// Where its target is.
+    pub origin: Arc<Origin>,
 }
 
 /// Header lines and body starts, kept only where `logging.debug_options` asks for them.
@@ -116,6 +134,8 @@ pub struct RequestRecord {
     pub request_id: Box<str>,
     /// `request-id` of the upstream.
     pub upstream_request_id: Option<Box<str>>,
+    /// Its place in a trace, where it has one.
+    pub trace: Option<Trace>,
     /// Start, as time since the Unix epoch.
     pub started: Duration,
     /// HTTP method.
@@ -132,6 +152,8 @@ pub struct RequestRecord {
     pub key: Option<KeyName>,
     /// Attempts before the one that was answered, or all if none was.
     pub attempts: Vec<Attempt>,
+    /// The attempt beyond these, where there is one.
+    pub last: Option<Departure>,
     /// Whether an attempt beyond these was answered, and its answer is what the client got.
     pub answered: bool,
     /// What became of the session's binding.

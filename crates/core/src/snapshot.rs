@@ -41,6 +41,17 @@ impl fmt::Display for TargetId {
     }
 }
 
+/// Where an upstream is, as traces tell it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Whose interface it has: `gen_ai.provider.name` of the semantic conventions.
+    pub vendor: &'static str,
+    /// Its host.
+    pub host: Box<str>,
+    /// Its port.
+    pub port: u16,
+}
+
 /// An upstream that can take a request.
 #[expect(missing_debug_implementations, reason = "its keys are secrets")]
 pub struct Target {
@@ -52,6 +63,8 @@ pub struct Target {
     pub vendor: Arc<str>,
     /// Who sells its tokens.
     pub seller: Arc<Seller>,
+    /// Where it is.
+    pub origin: Arc<Origin>,
     /// Higher ones are asked first, under strategies that respect it.
     pub priority: i32,
     /// Its share, under strategies that weigh.

@@ -32,6 +32,9 @@ pub struct Scene {
     pub reload_refused: bool,
     /// Lines that the log had no room for.
     pub log_dropped: u64,
+    /// Requests whose spans the collector has, and those whose spans were dropped; `None` where they
+    /// are not traced.
+    pub traces: Option<(u64, u64)>,
     /// The program's version.
     pub version: &'static str,
 }

@@ -182,6 +182,14 @@ impl Pen<'_> {
         let help = "Lines that the log had no room for";
         let rows = [(vec![("sink", "log")], float(scene.log_dropped))];
         self.rows("log_dropped", help, None, MetricType::Counter, &rows)?;
+        if let Some((sent, dropped)) = scene.traces {
+            let help = "Traced requests whose spans the collector took, or that were dropped";
+            let rows = [
+                (vec![("outcome", "sent")], float(sent)),
+                (vec![("outcome", "dropped")], float(dropped)),
+            ];
+            self.rows("traces", help, None, MetricType::Counter, &rows)?;
+        }
         let rows = [(vec![("version", scene.version)], 1.0)];
         self.gauges("build_info", "The program", None, &rows)
     }

@@ -3,6 +3,8 @@
 //! An [`Exchange`] begins with the request and is dropped at its end. Where nobody said how it
 //! ended, the client went away: so a future that is dropped half-way still leaves its record.
 
+mod depart;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -16,6 +18,7 @@ use relay_core::receipt::{Ending, Receipt};
 use relay_core::record::{Exhibit, Observation, Outcome, RequestRecord};
 use relay_core::refusal::rule_event;
 use relay_core::request::Inbound;
+use relay_core::trace::{Sampling, Trace};
 use relay_core::usage::Usage;
 
 use crate::afford::charge;
@@ -54,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     pub(crate) sink: Arc<dyn RecordSink>,
     pub(crate) reloads: Reloads,
+    /// How requests are traced, if they are.
+    pub(crate) sampling: Option<Sampling>,
 }
 
 /// One request under way.
@@ -86,16 +91,11 @@ impl Exchange {
     ) -> Self {
         shared.counters.live.fetch_add(1, Ordering::Relaxed);
         let began = clock::now();
-        let exhibit = options.headers.then(|| {
-            let request_headers = shown_headers(&head.headers);
-            Box::new(Exhibit {
-                request_headers,
-                ..Exhibit::default()
-            })
-        });
+        let exhibit = options.headers.then(|| Box::new(exhibit(&head.headers)));
         let record = Box::new(RequestRecord {
             request_id,
             upstream_request_id: None,
+            trace: Trace::begin(&head.headers, shared.sampling, || shared.clock.seed()),
             started: clock::unix(),
             method: head.method.clone(),
             path: head.uri.path().into(),
@@ -104,6 +104,7 @@ impl Exchange {
             target: None,
             key: None,
             attempts: Vec::new(),
+            last: None,
             answered: false,
             affinity: None,
             waited: Duration::ZERO,
@@ -378,6 +379,13 @@ fn error_type(record: &RequestRecord) -> Option<&'static str> {
         (_, Some(status)) if status >= 500 => Some("upstream_5xx"),
         (_, Some(status)) if status >= 400 => Some("upstream_4xx"),
         _ => None,
+    }
+}
+
+fn exhibit(headers: &HeaderMap) -> Exhibit {
+    Exhibit {
+        request_headers: shown_headers(headers),
+        ..Exhibit::default()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use relay_core::board::Board;
+use relay_core::trace::Sampling;
 
 /// How to listen, and what to begin with.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub struct ServerOptions {
     pub workers: usize,
     /// What the relay remembers.
     pub board: Arc<Board>,
+    /// How requests are traced; `None` for not at all.
+    pub sampling: Option<Sampling>,
     /// The version that `/health` tells.
     pub version: &'static str,
 }

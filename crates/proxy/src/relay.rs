@@ -180,7 +180,7 @@ impl Pass<'_> {
     async fn pass_through(
         &self,
         admission: &Admission,
-        inbound: Inbound,
+        mut inbound: Inbound,
         body: &mut Option<Incoming>,
         exchange: &mut Exchange,
     ) -> Result<Arrival, RelayError> {
@@ -196,6 +196,9 @@ impl Pass<'_> {
             record.key = key;
         });
         afford::target(&self.worker.shared.board.spend, &target.id, &inbound)?;
+        let departure = exchange.depart(target);
+        exchange.tell(&departure, &mut inbound.head.headers);
+        exchange.note(|record| record.last = Some(departure));
         let provider = &*target.provider;
         let bounds = Bounds::of(self.snapshot, provider, &inbound, (false, false));
         let credential = match issued(&credential).await {

@@ -105,6 +105,7 @@ impl Server {
             counters: Counters::default(),
             reloads: Reloads::default(),
             sink,
+            sampling: options.sampling,
         });
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
         let (changed, watching) = watch::channel(());

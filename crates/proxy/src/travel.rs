@@ -4,6 +4,7 @@
 //! attempt owes. It must never start another attempt once the client could have seen a byte.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use http::header;
@@ -14,6 +15,7 @@ use relay_core::estimate::countable_bytes;
 use relay_core::journey::{Errand, Journey, Leg, Nowhere, SetbackFacts, Step};
 use relay_core::moment::Moment;
 use relay_core::receipt::Receipt;
+use relay_core::record::Departure;
 use relay_core::refusal::usefulness;
 use relay_core::request::{Endpoint, Inbound, ModelName};
 use relay_core::snapshot::Snapshot;
@@ -54,6 +56,7 @@ pub(crate) struct Estimate(pub(crate) u64);
 struct Tried {
     leg: Box<Leg>,
     began: Moment,
+    departure: Option<Departure>,
     result: Result<Box<Answer>, Fault>,
 }
 
@@ -127,9 +130,10 @@ impl<'a> Travel<'a> {
             } else {
                 let inbound = self.take_inbound()?;
                 let replaceable = self.inbound.is_some();
+                let departure = self.depart(&leg);
                 // A client that leaves now has left this one.
-                self.note_place(&leg);
-                self.attempt(leg, inbound, replaceable).await
+                self.note_place(&leg, departure.clone());
+                self.attempt(leg, departure, inbound, replaceable).await
             };
             match self.judge(tried)? {
                 Some(arrival) => return Ok(arrival),
@@ -152,7 +156,16 @@ impl<'a> Travel<'a> {
     }
 
     /// Makes one attempt.
-    async fn attempt(&self, mut leg: Box<Leg>, inbound: Inbound, replaceable: bool) -> Tried {
+    async fn attempt(
+        &self,
+        mut leg: Box<Leg>,
+        departure: Option<Departure>,
+        mut inbound: Inbound,
+        replaceable: bool,
+    ) -> Tried {
+        if let Some(departure) = &departure {
+            self.exchange.tell(departure, &mut inbound.head.headers);
+        }
         let began = self.worker.shared.clock.now();
         let result = self.send(&mut leg, inbound, replaceable).await;
         if let Ok(answer) = &result {
@@ -163,7 +176,17 @@ impl<'a> Travel<'a> {
         {
             self.take_head(&mut leg.receipt, answer);
         }
-        Tried { leg, began, result }
+        Tried {
+            leg,
+            began,
+            departure,
+            result,
+        }
+    }
+
+    fn depart(&self, leg: &Leg) -> Option<Departure> {
+        let target = self.snapshot.targets.get(leg.place);
+        target.map(|target| self.exchange.depart(target))
     }
 
     fn take_head(&self, receipt: &mut Receipt, answer: &Answer) {
@@ -226,7 +249,10 @@ impl<'a> Travel<'a> {
         let mut lost = Vec::new();
         let won = {
             let this = &*self;
-            let run = |leg| this.attempt(leg, inbound.clone(), replaceable);
+            let run = |leg: Box<Leg>| {
+                let departure = this.depart(&leg);
+                this.attempt(leg, departure, inbound.clone(), replaceable)
+            };
             let mut under_way: FuturesUnordered<_> = legs.into_iter().map(run).collect();
             loop {
                 match under_way.next().await {
@@ -242,21 +268,27 @@ impl<'a> Travel<'a> {
         Ok(won)
     }
 
-    /// Notes where the request went last, and with which key.
-    fn note_place(&mut self, leg: &Leg) {
+    /// Notes where the request went last, when, and with which key.
+    fn note_place(&mut self, leg: &Leg, departure: Option<Departure>) {
         let target = self.snapshot.targets.get(leg.place);
         let target = target.map(|target| target.id.clone());
         let key = leg.receipt.key();
         self.exchange.note(|record| {
             record.target = target;
             record.key = key;
+            record.last = departure;
         });
     }
 
     /// Takes an answer, or notes a setback. `None` if the way goes on.
     fn judge(&mut self, tried: Tried) -> Result<Option<Arrival>, RelayError> {
-        let Tried { leg, began, result } = tried;
-        self.note_place(&leg);
+        let Tried {
+            leg,
+            began,
+            departure,
+            result,
+        } = tried;
+        self.note_place(&leg, departure.clone());
         let thinking_removed = leg.thinking_removed;
         let left_out = leg.removed.clone();
         let affinity = self.journey.affinity_of(&leg);
@@ -273,12 +305,15 @@ impl<'a> Travel<'a> {
             Err(Fault::Ours(error)) => return Err(error),
             Err(Fault::Back(back)) => back,
         };
+        self.exchange.note(|record| record.last = None);
         let clock = &self.worker.shared.clock;
         let now = clock.now();
         let facts = SetbackFacts {
             ruling: back.ruling,
             status: back.status,
+            began: departure.as_ref().map_or(Duration::ZERO, |it| it.began),
             took: now.since(began),
+            span: departure.and_then(|it| it.span),
             now,
         };
         let goes_on = self.journey.set_back(leg, &facts, clock.seed());

@@ -41,6 +41,7 @@ fn record(number: u64, of: u64) -> RequestRecord {
     RequestRecord {
         request_id: format!("req_{number:026}").into(),
         upstream_request_id: None,
+        trace: None,
         started: Duration::from_secs(1_790_000_000 + second),
         method: http::Method::POST,
         path: "/v1/messages".into(),
@@ -50,6 +51,7 @@ fn record(number: u64, of: u64) -> RequestRecord {
         model: Some(ModelName::new(pick(&MODELS, number / 7))),
         key: None,
         attempts: Vec::new(),
+        last: None,
         answered: true,
         affinity: Some("kept"),
         waited: Duration::ZERO,

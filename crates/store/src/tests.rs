@@ -17,6 +17,7 @@ fn record(second: u64, model: &str, cost: Option<u64>) -> RequestRecord {
     RequestRecord {
         request_id: "req_1".into(),
         upstream_request_id: None,
+        trace: None,
         started: Duration::from_secs(second),
         method: http::Method::POST,
         path: "/v1/messages".into(),
@@ -26,6 +27,7 @@ fn record(second: u64, model: &str, cost: Option<u64>) -> RequestRecord {
         model: Some(ModelName::new(model)),
         key: None,
         attempts: Vec::new(),
+        last: None,
         answered: true,
         affinity: None,
         waited: Duration::ZERO,

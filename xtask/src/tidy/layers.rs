@@ -83,6 +83,12 @@ const LAYERS: &[Layer] = &[
         tests_may_use: &[],
         forbids: IO,
     },
+    Layer {
+        name: "relay-traces",
+        may_use: &["relay-core"],
+        tests_may_use: &[],
+        forbids: FORMS,
+    },
     // An independent witness: it shares no code with what it tests.
     Layer {
         name: "relay-sim",
@@ -100,6 +106,7 @@ const LAYERS: &[Layer] = &[
             "relay-store",
             "relay-identity",
             "relay-metrics",
+            "relay-traces",
             "relay-sim",
         ],
         tests_may_use: &[],

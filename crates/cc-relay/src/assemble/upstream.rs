@@ -17,7 +17,7 @@ use relay_core::keys::{KeyLimits, KeyPool, KeySpec, Selection};
 use relay_core::models::Pattern;
 use relay_core::price::Seller;
 use relay_core::secret::{Secret, SecretDigest};
-use relay_core::snapshot::{Target, TargetId};
+use relay_core::snapshot::{Origin, Target, TargetId};
 use relay_core::station::Station;
 use relay_identity::{EntraApp, EntraChain, Keeper, Source, identity};
 use relay_providers::bedrock::mantle;
@@ -123,6 +123,7 @@ fn target(
             names: [provider.name.as_str(), provider.kind.as_str()].map(Into::into),
             percent: provider.price_percent(),
         }),
+        origin: Arc::new(origin(provider, base)),
         priority: provider.priority,
         weight: provider.weight,
         models: provider.models.iter().map(|it| Pattern::new(it)).collect(),
@@ -135,6 +136,19 @@ fn target(
         accepts_client_credential: provider.accepts_client_credential,
         station,
     })
+}
+
+fn origin(provider: &ProviderPlan, base: &Uri) -> Origin {
+    let usual = if base.scheme_str() == Some("https") {
+        443
+    } else {
+        80
+    };
+    Origin {
+        vendor: provider.kind.convention(),
+        host: base.host().unwrap_or_default().into(),
+        port: base.port_u16().unwrap_or(usual),
+    }
 }
 
 fn keys(provider: &ProviderPlan, issuer: Option<&Issuer>) -> Vec<KeySpec> {

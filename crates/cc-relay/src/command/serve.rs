@@ -11,6 +11,7 @@ use relay_config::{KeyPlan, MetricsPlan, Plan, ProviderPlan};
 use relay_core::board::Board;
 use relay_metrics::Metrics;
 use relay_proxy::Server;
+use relay_traces::{Traces, TracesState};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
@@ -24,7 +25,8 @@ use crate::metrics::{self, Counted, Page};
 use crate::past::Kept;
 use crate::reload::Reloader;
 use crate::serve::{Live, VERSION, board};
-use crate::sink::{History, Sinks};
+use crate::sink::{History, Sinks, Traced};
+use crate::traces;
 
 /// Runs `serve`.
 ///
@@ -54,6 +56,10 @@ async fn serve(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Fai
         let past = Kept(store.path().to_owned());
         board.spend.remember(Arc::new(past));
     }
+    let traces = traces::start(&plan.traces)?;
+    if let Some(traces) = &traces {
+        sinks = sinks.with(Arc::new(Traced(traces.inlet())));
+    }
     let metrics = measured(&plan.metrics, &board)?;
     if let Some((_, metrics)) = &metrics {
         sinks = sinks.with(Arc::new(Counted(Arc::clone(metrics))));
@@ -65,7 +71,8 @@ async fn serve(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Fai
             .note(&format!("the relay's own events are not logged: {error}"));
     }
     let live = Live::with(plan, board, Arc::new(sinks))?;
-    let metrics_url = metrics.map(|metrics| publish(metrics, &live, &log));
+    let sent = traces.as_ref().map(Traces::state);
+    let metrics_url = metrics.map(|metrics| publish(metrics, &live, &log, sent));
     if let Some(Err(why)) = &history {
         warn!(%why, "history: cannot be kept; the relay runs on without it");
     }
@@ -80,7 +87,8 @@ async fn serve(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Fai
             "cut off: still running at the end of the drain"
         );
     }
-    // Before the log: it may have something to say.
+    // Before the log: they may have something to say.
+    drop(traces);
     drop(history);
     log.close();
     Ok(Exit::Done)
@@ -100,7 +108,12 @@ fn measured(plan: &MetricsPlan, board: &Arc<Board>) -> Result<Option<Measured>, 
 }
 
 /// Serves the page of metrics; returns its URL.
-fn publish((listener, metrics): Measured, live: &Live, log: &Log) -> String {
+fn publish(
+    (listener, metrics): Measured,
+    live: &Live,
+    log: &Log,
+    traces: Option<Arc<TracesState>>,
+) -> String {
     let plan = &live.plan().metrics;
     let address = listener.local_addr().unwrap_or(plan.listen);
     let url = format!("http://{address}{}", plan.endpoint);
@@ -108,6 +121,7 @@ fn publish((listener, metrics): Measured, live: &Live, log: &Log) -> String {
         metrics,
         witness: live.server().witness(),
         log_dropped: log.dropped(),
+        traces,
     };
     live.beside(metrics::serve(page, plan.clone(), listener));
     url

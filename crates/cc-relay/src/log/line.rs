@@ -1,8 +1,6 @@
 //! One request as one line: JSON for machines, short for people.
 //!
-//! JSON names are those of OpenTelemetry's semantic conventions for HTTP and generative AI (the
-//! latter in development, read 2026-11-22), and `ccrelay.*` for what they have no name for.
-//! `gen_ai.usage.input_tokens` includes cached tokens there; Anthropic's own count does not.
+//! JSON names are those of [`relay_core::semconv`], which spans share.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -12,6 +10,7 @@ use relay_core::capability::Capability;
 use relay_core::price::Money;
 use relay_core::record::{Attempt, ConnectionFacts, Exhibit, Observation, Outcome, RequestRecord};
 use relay_core::request::{ModelName, SessionId};
+use relay_core::semconv as name;
 use relay_core::snapshot::TargetId;
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
@@ -91,30 +90,34 @@ impl Serialize for Line<'_> {
         )?;
         map.serialize_entry("severity_text", severity)?;
         map.serialize_entry("event.name", "request")?;
-        map.serialize_entry("http.request.method", record.method.as_str())?;
-        map.serialize_entry("url.path", &record.path)?;
-        some(&mut map, "http.response.status_code", record.status)?;
-        map.serialize_entry("ccrelay.request.id", &record.request_id)?;
-        map.serialize_entry("ccrelay.outcome", record.outcome.name())?;
-        some(&mut map, "error.type", record.error_type.as_deref())?;
+        let trace = record.trace.as_ref();
+        some(&mut map, "trace_id", trace.map(|it| it.id.to_string()))?;
+        let span = trace.and_then(|trace| trace.span);
+        some(&mut map, "span_id", span.map(|it| it.to_string()))?;
+        map.serialize_entry(name::METHOD, record.method.as_str())?;
+        map.serialize_entry(name::PATH, &record.path)?;
+        some(&mut map, name::STATUS, record.status)?;
+        map.serialize_entry(name::REQUEST_ID, &record.request_id)?;
+        map.serialize_entry(name::OUTCOME, record.outcome.name())?;
+        some(&mut map, name::ERROR_TYPE, record.error_type.as_deref())?;
         some(&mut map, "ccrelay.budget", record.budget.as_deref())?;
         let endpoint = (!record.endpoint.is_empty()).then_some(record.endpoint);
-        some(&mut map, "ccrelay.endpoint", endpoint)?;
-        some(&mut map, "ccrelay.client", record.client.as_deref())?;
+        some(&mut map, name::ENDPOINT, endpoint)?;
+        some(&mut map, name::CLIENT, record.client.as_deref())?;
         some(
             &mut map,
-            "ccrelay.provider",
+            name::PROVIDER,
             record.target.as_ref().map(TargetId::as_str),
         )?;
         routed(&mut map, record)?;
         some(
             &mut map,
-            "ccrelay.upstream.request_id",
+            name::UPSTREAM_REQUEST_ID,
             record.upstream_request_id.as_deref(),
         )?;
         gen_ai(&mut map, record)?;
-        some(&mut map, "ccrelay.cost_usd", record.cost.map(dollars))?;
-        map.serialize_entry("ccrelay.stream", &record.stream)?;
+        some(&mut map, name::COST, record.cost.map(dollars))?;
+        map.serialize_entry(name::STREAM, &record.stream)?;
         times(&mut map, record)?;
         map.serialize_entry("http.request.body.size", &record.request_bytes)?;
         map.serialize_entry("http.response.body.size", &record.response_bytes)?;
@@ -140,7 +143,7 @@ fn times<M: serde::ser::SerializeMap>(map: &mut M, record: &RequestRecord) -> Re
     )?;
     some(
         map,
-        "ccrelay.ttfe_s",
+        name::FIRST_EVENT,
         record.time_to_first_event.map(seconds),
     )?;
     some(
@@ -158,13 +161,9 @@ fn routed<M: serde::ser::SerializeMap>(
     record: &RequestRecord,
 ) -> Result<(), M::Error> {
     let key = record.key.as_ref();
-    some(map, "ccrelay.key.name", key.map(|key| &*key.name))?;
-    some(
-        map,
-        "ccrelay.key.id",
-        key.map(|key| key.id.as_str().to_owned()),
-    )?;
-    some(map, "ccrelay.affinity", record.affinity)?;
+    some(map, name::KEY, key.map(|key| &*key.name))?;
+    some(map, name::KEY_ID, key.map(|key| key.id.as_str().to_owned()))?;
+    some(map, name::AFFINITY, record.affinity)?;
     if !record.waited.is_zero() {
         map.serialize_entry("ccrelay.waited_s", &seconds(record.waited))?;
     }
@@ -213,38 +212,30 @@ fn gen_ai<M: serde::ser::SerializeMap>(
 ) -> Result<(), M::Error> {
     some(
         map,
-        "gen_ai.request.model",
+        name::MODEL,
         record.model.as_ref().map(ModelName::as_str),
     )?;
+    some(map, name::RESPONSE_MODEL, record.response_model.as_deref())?;
     some(
         map,
-        "gen_ai.response.model",
-        record.response_model.as_deref(),
-    )?;
-    some(
-        map,
-        "gen_ai.response.finish_reasons",
+        name::FINISH_REASONS,
         record.stop_reason.as_deref().map(|it| [it]),
     )?;
     some(
         map,
-        "gen_ai.conversation.id",
+        name::CONVERSATION,
         record.session.as_ref().map(SessionId::as_str),
     )?;
-    some(map, "ccrelay.agent.id", record.agent.as_deref())?;
+    some(map, name::AGENT, record.agent.as_deref())?;
     let usage = &record.usage;
-    some(map, "gen_ai.usage.input_tokens", usage.total_input_tokens())?;
+    some(map, name::INPUT_TOKENS, usage.total_input_tokens())?;
+    some(map, name::CACHE_READ_TOKENS, usage.cache_read_input_tokens)?;
     some(
         map,
-        "gen_ai.usage.cache_read.input_tokens",
-        usage.cache_read_input_tokens,
-    )?;
-    some(
-        map,
-        "gen_ai.usage.cache_creation.input_tokens",
+        name::CACHE_WRITE_TOKENS,
         usage.cache_creation_input_tokens,
     )?;
-    some(map, "gen_ai.usage.output_tokens", usage.output_tokens)?;
+    some(map, name::OUTPUT_TOKENS, usage.output_tokens)?;
     if record.observation == Observation::Unreadable {
         map.serialize_entry("ccrelay.usage.unreadable", &true)?;
     }
@@ -328,6 +319,17 @@ fn hop(attempt: &Attempt) -> String {
     format!("hop={}{key}:{}", attempt.target, attempt.reason)
 }
 
+/// Returns what a request belongs to, as far as that is known.
+fn belongings(record: &RequestRecord) -> [Option<String>; 3] {
+    let budget = record.budget.as_ref();
+    let session = record.session.as_ref();
+    [
+        budget.map(|budget| format!("budget={budget}")),
+        session.map(|session| format!("session={}", session.as_str())),
+        record.trace.map(|trace| format!("trace={}", trace.id)),
+    ]
+}
+
 /// Writes the line for people.
 pub(super) fn pretty(record: &RequestRecord, out: &mut Vec<u8>) {
     let time = timestamp(record.started.saturating_add(record.duration));
@@ -380,11 +382,8 @@ pub(super) fn pretty(record: &RequestRecord, out: &mut Vec<u8>) {
     if let Some(error) = &record.error_type {
         add(format_args!("error={}", readable(error)));
     }
-    if let Some(budget) = &record.budget {
-        add(format_args!("budget={budget}"));
-    }
-    if let Some(session) = &record.session {
-        add(format_args!("session={}", session.as_str()));
+    for word in belongings(record).into_iter().flatten() {
+        add(format_args!("{word}"));
     }
     add(format_args!("{}", readable(&record.request_id)));
     line.push('\n');

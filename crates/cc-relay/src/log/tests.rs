@@ -7,7 +7,7 @@ use relay_config::FilePlan;
 use relay_core::price::Money;
 use relay_core::record::{Attempt, Exhibit, KeyName, Observation, Outcome};
 use relay_core::request::{ModelName, SessionId};
-use relay_core::snapshot::TargetId;
+use relay_core::snapshot::{Origin, TargetId};
 use relay_core::usage::Usage;
 use serde_json::Value;
 
@@ -17,6 +17,7 @@ fn record() -> RequestRecord {
     RequestRecord {
         request_id: "req_1".into(),
         upstream_request_id: Some("req_up".into()),
+        trace: None,
         started: Duration::from_millis(1_763_820_142_511),
         method: http::Method::POST,
         path: "/v1/messages".into(),
@@ -26,6 +27,7 @@ fn record() -> RequestRecord {
         model: Some(ModelName::new("claude-sonnet-5-5")),
         key: None,
         attempts: Vec::new(),
+        last: None,
         answered: true,
         affinity: None,
         waited: Duration::ZERO,
@@ -102,6 +104,13 @@ fn each_hop_says_where_with_which_key_and_why() {
         key: key.clone(),
         status: Some(429),
         reason: "rate_limited",
+        began: Duration::from_millis(3),
+        span: None,
+        origin: Arc::new(Origin {
+            vendor: "anthropic",
+            host: "127.0.0.1".into(),
+            port: 443,
+        }),
         took: Duration::from_millis(12),
     }];
     record.key = key;

@@ -7,6 +7,8 @@ mod budgets;
 #[cfg(test)]
 mod cc;
 #[cfg(test)]
+mod collector;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod demo;
@@ -26,5 +28,7 @@ mod reload;
 mod status;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod traces;
 #[cfg(test)]
 mod usage;

@@ -33,8 +33,14 @@ impl Drop for Served {
 
 impl Served {
     pub(crate) fn start(home: &Home, file: &str) -> Self {
+        Self::start_with(home, file, &[])
+    }
+
+    /// Starts it with variables of the environment.
+    pub(crate) fn start_with(home: &Home, file: &str, variables: &[(&str, &str)]) -> Self {
         let mut child = home
             .command(&["serve", "--config", home.path(file).to_str().unwrap()])
+            .envs(variables.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -87,7 +93,7 @@ impl Served {
         ))
     }
 
-    fn say(&self, request: &str) -> String {
+    pub(crate) fn say(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
@@ -97,8 +103,19 @@ impl Served {
     }
 
     fn hang_up(&self) {
+        self.signal("-HUP");
+    }
+
+    /// Stops it as an operator does; returns what it still had to say.
+    pub(crate) fn stop(mut self) -> Vec<String> {
+        self.signal("-TERM");
+        assert!(self.child.wait().unwrap().success());
+        self.log.iter().collect()
+    }
+
+    fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-HUP", &pid]).status().unwrap();
+        let sent = Command::new("kill").args([name, &pid]).status().unwrap();
         assert!(sent.success());
     }
 }

@@ -55,6 +55,7 @@ impl Measured {
             metrics,
             witness: live.server().witness(),
             log_dropped: Arc::new(AtomicU64::new(0)),
+            traces: Some(Arc::default()),
         };
         live.beside(serve(shown, settings, listener));
         Self {

@@ -10,7 +10,7 @@ use super::{
     AffinityMode, AffinityPlan, AuthPlan, BreakerPlan, CloudPlan, DebugPlan, FilePlan,
     HealthCheckPlan, HealthPlan, HistoryPlan, HttpVersion, LogFormat, LogLevel, LoggingPlan,
     MetricsPlan, Plan, PoolingPlan, ProviderKind, ProviderPlan, ProxyPlan, RoutingPlan, ServerPlan,
-    StrategyPlan, TriggerPlan,
+    StrategyPlan, TracesPlan, TriggerPlan,
 };
 
 impl Plan {
@@ -25,6 +25,7 @@ impl Plan {
             health: HealthPlan::default(),
             metrics: MetricsPlan::default(),
             history: HistoryPlan::default(),
+            traces: TracesPlan::default(),
             price_file: None,
             budgets: Vec::new(),
             warnings: Vec::new(),

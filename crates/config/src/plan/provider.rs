@@ -187,6 +187,29 @@ impl ProviderKind {
         }
     }
 
+    /// Returns whose interface it has, in the words of OpenTelemetry's `gen_ai.provider.name`; its own
+    /// name where they have none (in development, read 2026-11-22).
+    pub const fn convention(self) -> &'static str {
+        match self {
+            Self::Bedrock => "aws.bedrock",
+            Self::Vertex => "gcp.vertex_ai",
+            Self::Azure => "azure.ai.inference",
+            Self::Kimi => "moonshot_ai",
+            // Anthropic itself runs both.
+            Self::ClaudeAws | Self::ClaudeGoogle => "anthropic",
+            Self::Anthropic
+            | Self::Zai
+            | Self::Minimax
+            | Self::Deepseek
+            | Self::Openrouter
+            | Self::Ollama
+            | Self::Vllm
+            | Self::Llamacpp
+            | Self::Lmstudio
+            | Self::Custom => self.as_str(),
+        }
+    }
+
     /// Tells whether it is a service that answers nobody without a key.
     pub const fn needs_keys(self) -> bool {
         matches!(
