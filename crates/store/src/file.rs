@@ -21,7 +21,7 @@ const VERSION: i64 = 2;
 const BUSY: Duration = Duration::from_secs(2);
 
 /// What makes each form out of the one before; the first out of nothing.
-const STEPS: [&str; 2] = [FIRST, PARENTS];
+const STEPS: [&str; 2] = [FIRST, MORE];
 
 pub(crate) const FIRST: &str = "
 CREATE TABLE request (
@@ -46,10 +46,13 @@ CREATE TABLE session (
   PRIMARY KEY (hour, session, agent)) WITHOUT ROWID;
 ";
 
-/// The form since which agents have parents.
-pub(crate) const HAS_PARENTS: i64 = 2;
+/// The form since which agents have parents, and attempts a beginning.
+pub(crate) const SECOND: i64 = 2;
 
-const PARENTS: &str = "ALTER TABLE session ADD COLUMN parent TEXT NOT NULL DEFAULT '';";
+const MORE: &str = "
+ALTER TABLE session ADD COLUMN parent TEXT NOT NULL DEFAULT '';
+ALTER TABLE request ADD COLUMN began_us INTEGER;
+";
 
 /// Opens the file for writing, and makes it where there is none. Only its owner may read it.
 pub(crate) fn open(path: &Path) -> Result<Connection, StoreError> {

@@ -34,6 +34,9 @@ pub struct KeptAttempt {
     pub status: Option<u16>,
     /// Why the request moved on.
     pub reason: String,
+    /// Microseconds from the request's first byte to sending. `None` where an earlier version kept it.
+    #[serde(default)]
+    pub began_us: Option<u64>,
     /// Microseconds from sending to refusal.
     pub took_us: u64,
 }
@@ -81,6 +84,8 @@ pub struct Kept {
     pub output: Option<u64>,
     /// The cost in billionths of a dollar.
     pub cost: Option<u64>,
+    /// Microseconds from its first byte to sending the attempt that was answered.
+    pub began_us: Option<u64>,
     /// What failed before.
     pub attempts: Vec<KeptAttempt>,
 }
@@ -91,12 +96,15 @@ pub struct Kept {
 /// If the file is not there or cannot be read.
 pub fn requests(path: &Path, wanted: &Wanted) -> Result<Vec<Kept>, StoreError> {
     let connection = file::open_to_read(path)?;
-    let mut query = connection.prepare(
+    let knows = file::version(&connection)? >= file::SECOND;
+    let began = if knows { "began_us" } else { "NULL" };
+    let mut query = connection.prepare(&format!(
         "SELECT id, at, name, model, provider, key, client, session, agent, status, outcome, error,
-         affinity, duration_us, first_event_us, input, cache_read, cache_write, output, cost, attempts
+         affinity, duration_us, first_event_us, input, cache_read, cache_write, output, cost, attempts,
+         {began}
          FROM request WHERE id > ?1 AND (?2 IS NULL OR session = ?2)
-         AND (?3 IS NULL OR substr(name, 1, length(?3)) = ?3) ORDER BY id DESC LIMIT ?4",
-    )?;
+         AND (?3 IS NULL OR substr(name, 1, length(?3)) = ?3) ORDER BY id DESC LIMIT ?4"
+    ))?;
     let rows = query.query_map(
         (wanted.after, &wanted.session, &wanted.name, wanted.limit),
         kept,
@@ -133,6 +141,7 @@ fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
         cache_write: number(17)?,
         output: number(18)?,
         cost: number(19)?,
+        began_us: number(21)?,
         // It is this crate's own writing.
         attempts: serde_json::from_str(&attempts).unwrap_or_default(),
     })

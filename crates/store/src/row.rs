@@ -105,7 +105,7 @@ fn upsert(
     Ok(())
 }
 
-const REQUEST: &str = "INSERT INTO request VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+const REQUEST: &str = "INSERT INTO request VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 
 /// Writes the row of the request itself.
 fn request<'a>(
@@ -134,6 +134,7 @@ fn request<'a>(
         usage.output_tokens.map(int).into(),
         record.cost.map(nano).into(),
         Value::from(attempts(record)),
+        record.last.as_ref().map(|last| micros(last.began)).into(),
     ]);
     to.prepare_cached(REQUEST)?.execute(params_from_iter(row))?;
     Ok(())
@@ -152,6 +153,7 @@ fn attempts(record: &RequestRecord) -> String {
             key: attempt.key.as_ref().map(|key| key.name.to_string()),
             status: attempt.status,
             reason: attempt.reason.to_owned(),
+            began_us: u64::try_from(attempt.began.as_micros()).ok(),
             took_us: u64::try_from(attempt.took.as_micros()).unwrap_or(u64::MAX),
         })
         .collect();

@@ -29,7 +29,7 @@ pub struct AgentSums {
 pub fn session(path: &Path, name: &str) -> Result<Vec<AgentSums>, StoreError> {
     let connection = file::open_to_read(path)?;
     // A file of an earlier form, which no relay has opened since.
-    let has_parents = file::version(&connection)? >= file::HAS_PARENTS;
+    let has_parents = file::version(&connection)? >= file::SECOND;
     let parent = if has_parents { "max(parent)" } else { "''" };
     let mut query = connection.prepare(&format!(
         "SELECT agent, sum(requests), sum(failed), sum(unpriced), sum(input), sum(cache_read),

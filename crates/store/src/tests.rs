@@ -274,6 +274,11 @@ fn a_file_of_the_first_form_goes_on_in_this_one() {
     .unwrap();
     drop(old);
     let before = session(&path, "4f").unwrap();
+    let last = Wanted {
+        limit: 9,
+        ..Wanted::default()
+    };
+    assert!(crate::requests(&path, &last).unwrap().is_empty());
     let mut one = record(DAY, "opus", Some(7));
     one.agent = Some("b".into());
     one.parent_agent = Some("a".into());

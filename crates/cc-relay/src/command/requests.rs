@@ -202,7 +202,7 @@ fn line(kept: &Kept, ascii: bool) -> String {
     parts.join(" ")
 }
 
-/// A request with a bar for each of its attempts, one after the other.
+/// A request with a bar for each of its attempts.
 fn waterfall(kept: &Kept, ascii: bool) -> Vec<String> {
     let mut lines = vec![format!(
         "{}  {}  {}",
@@ -220,16 +220,19 @@ fn waterfall(kept: &Kept, ascii: bool) -> Vec<String> {
         lines.push(format!("  {name:<9} {}", word(value)));
     }
     let whole = kept.duration_us.max(1);
-    let mut from = 0;
+    // An earlier version kept no beginnings: they are drawn one behind the other.
+    let mut behind = 0;
     for attempt in &kept.attempts {
+        let from = attempt.began_us.unwrap_or(behind);
         let key = attempt.key.as_deref().unwrap_or_default();
         let status = attempt.status.map(|status| format!(" {status}"));
         let why = format!("{}{}", attempt.reason, status.unwrap_or_default());
         let bar = bar((from, attempt.took_us), whole, ascii);
         let (place, took) = (place(&attempt.provider, key), seconds(attempt.took_us));
         lines.push(format!("  {} {place} {took} {why}", paint(BAD, &bar)));
-        from = from.saturating_add(attempt.took_us);
+        behind = from.saturating_add(attempt.took_us);
     }
+    let from = kept.began_us.unwrap_or(behind);
     let took = kept.duration_us.saturating_sub(from);
     let bar = bar((from, took), whole, ascii);
     let end = match (&kept.error, kept.outcome.as_str()) {
@@ -246,6 +249,13 @@ fn waterfall(kept: &Kept, ascii: bool) -> Vec<String> {
     if let Some(first) = kept.first_event_us {
         lines.push(format!("  first event after {}", seconds(first)));
     }
+    lines.extend(used(kept));
+    lines
+}
+
+/// What it used, and what that cost.
+fn used(kept: &Kept) -> Vec<String> {
+    let mut lines = Vec::new();
     let tokens = [
         ("input", kept.input),
         ("cache read", kept.cache_read),

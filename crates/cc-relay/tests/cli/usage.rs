@@ -289,6 +289,19 @@ async fn the_configuration_says_where_it_is() {
     assert_eq!(json["data"]["groups"][0]["requests"], 1, "{json}");
 }
 
+/// Where an attempt began is kept, not guessed.
+fn began(kept: &serde_json::Value) {
+    let micros = |value: &serde_json::Value| value.as_u64().unwrap();
+    let failed = &kept["attempts"][0];
+    let over = micros(&failed["began_us"]) + micros(&failed["took_us"]);
+    assert!(micros(&failed["began_us"]) > 0, "{kept}");
+    assert!(micros(&kept["began_us"]) >= over, "{kept}");
+    assert!(
+        micros(&kept["duration_us"]) > micros(&kept["began_us"]),
+        "{kept}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn single_requests_are_listed_followed_and_drawn() {
     let (sim, other) = (
@@ -334,6 +347,7 @@ async fn single_requests_are_listed_followed_and_drawn() {
         list.contains("hops=1") && list.contains("backup/b"),
         "{list}"
     );
+    began(kept);
     let name = kept["name"].as_str().unwrap();
     let drawn = home.run(&["request", name]).expect(0).stdout;
     assert!(
