@@ -153,6 +153,8 @@ class Tap:
                     try:
                         sink.sendall(data) if data else sink.shutdown(socket.SHUT_WR)
                     except OSError:
+                        # Who cannot be written to has gone, seen before its end was read.
+                        wire.left |= sink is client and server in ready.get_map()
                         reset(source)
                         return
                     if not data:
