@@ -214,6 +214,8 @@ pub struct RequestRecord {
     pub observation: Observation,
     /// The connection to the upstream, where one was used.
     pub connection: Option<ConnectionFacts>,
+    /// Whether the log tells of it.
+    pub logs_connection: bool,
     /// Kept only where asked for.
     pub exhibit: Option<Box<Exhibit>>,
 }

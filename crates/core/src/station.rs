@@ -30,11 +30,37 @@ pub struct Station {
     pub lacking: Lacking,
     /// Its times to first event.
     pub latencies: Latencies,
+    /// What came of asking it for free.
+    pub probes: Probes,
     in_flight_tokens: Arc<AtomicU64>,
     options: Mutex<BreakerOptions>,
     /// Whether any model had trouble, ever: most targets never do, and need no look at the list.
     troubled: AtomicBool,
     models: Mutex<Vec<Trouble>>,
+}
+
+/// Counts of free questions.
+#[derive(Debug, Default)]
+pub struct Probes {
+    answered: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Probes {
+    /// Counts a question.
+    pub fn count(&self, was_answered_well: bool) {
+        let counter = if was_answered_well {
+            &self.answered
+        } else {
+            &self.failed
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns how many were answered well, and how many were not.
+    pub fn counts(&self) -> [u64; 2] {
+        [&self.answered, &self.failed].map(|counter| counter.load(Ordering::Relaxed))
+    }
 }
 
 /// Trouble with one model.
@@ -70,6 +96,7 @@ impl Station {
             keys,
             lacking: Lacking::default(),
             latencies: Latencies::default(),
+            probes: Probes::default(),
             in_flight_tokens: Arc::default(),
             options: Mutex::new(options),
             troubled: AtomicBool::new(false),

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use relay_core::board::Board;
-use relay_core::record::{Attempt, Outcome, RequestRecord};
+use relay_core::record::{Attempt, ConnectionFacts, Outcome, RequestRecord};
 use relay_core::snapshot::TargetId;
 
 use crate::family::{Counter, Family, Histogram, OVERHEAD, SECONDS};
@@ -26,6 +26,9 @@ pub struct Metrics {
     pub(crate) overhead: Histogram<{ OVERHEAD.len() }>,
     pub(crate) attempts: Family<2, Counter>,
     pub(crate) attempt_durations: Family<2, Times>,
+    /// By provider, whether it was open, the version of HTTP and that of TLS.
+    pub(crate) connections: Family<4, Counter>,
+    pub(crate) handshakes: Family<1, Times>,
     pub(crate) hops: Family<3, Counter>,
     pub(crate) exhausted: Family<1, Counter>,
     pub(crate) cancelled: Family<2, Counter>,
@@ -73,6 +76,8 @@ impl Metrics {
             overhead: Histogram::default(),
             attempts: Family::default(),
             attempt_durations: Family::default(),
+            connections: Family::default(),
+            handshakes: Family::default(),
             hops: Family::default(),
             exhausted: Family::default(),
             cancelled: Family::default(),
@@ -150,8 +155,28 @@ impl Metrics {
             let with = [Arc::clone(provider), outcome.into()];
             self.attempts.of(&with).add(1);
             let durations = self.attempt_durations.of(&with);
-            let before = record.attempts.iter().map(|attempt| attempt.took).sum();
-            durations.observe(&SECONDS, record.duration.saturating_sub(before));
+            let began = record.last.as_ref().map(|last| last.began);
+            let began = began.unwrap_or_default();
+            durations.observe(&SECONDS, record.duration.saturating_sub(began));
+        }
+        if let Some(connection) = &record.connection {
+            self.connection(connection, provider);
+        }
+    }
+
+    fn connection(&self, connection: &ConnectionFacts, provider: &Arc<str>) {
+        let reused = if connection.reused { "true" } else { "false" };
+        let tls = connection.tls_version.clone();
+        let with = [
+            Arc::clone(provider),
+            reused.into(),
+            connection.protocol.into(),
+            tls.unwrap_or_else(nobody),
+        ];
+        self.connections.of(&with).add(1);
+        if let Some(took) = connection.handshake.filter(|_| !connection.reused) {
+            let handshakes = self.handshakes.of(&[Arc::clone(provider)]);
+            handshakes.observe(&SECONDS, took);
         }
     }
 

@@ -3,6 +3,7 @@
 //! In: what was counted, and the state of everything. Out: text in the `OpenMetrics` format
 //! (<https://prometheus.io/docs/specs/om/open_metrics_spec/>), each metric with its help and unit.
 
+mod attempts;
 mod budgets;
 
 use std::collections::HashMap;
@@ -57,6 +58,7 @@ impl Collector for Page {
         let mut pen = Pen(encoder);
         pen.requests(&self.metrics)?;
         pen.attempts(&self.metrics)?;
+        pen.probes(&self.scene)?;
         pen.money(&self.metrics)?;
         pen.state(&self.scene)?;
         pen.providers(&self.scene)?;
@@ -114,23 +116,6 @@ impl Pen<'_> {
             help,
             ["provider"],
             &metrics.left_out,
-        )
-    }
-
-    fn attempts(&mut self, metrics: &Metrics) -> fmt::Result {
-        let labels = ["provider", "outcome"];
-        let help = "Calls of upstreams: answered (ok), refused with an answer that the client got, or why they failed unseen";
-        self.counters("attempts", help, labels, &metrics.attempts)?;
-        let help = "How long calls of upstreams took";
-        self.times("attempt_duration", help, labels, &metrics.attempt_durations)?;
-        let help = "Times that a request went on from one upstream to another, or to another key of the same";
-        self.counters("hops", help, ["from", "to", "reason"], &metrics.hops)?;
-        let help = "Times that an upstream did not accept a key (401, 403)";
-        self.counters(
-            "key_rejected",
-            help,
-            ["provider", "key"],
-            &metrics.key_rejected,
         )
     }
 

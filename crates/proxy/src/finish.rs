@@ -135,6 +135,7 @@ impl Exchange {
             error_type: None,
             observation: Observation::None,
             connection: None,
+            logs_connection: options.connection,
             exhibit,
         });
         Self {
@@ -191,7 +192,6 @@ impl Exchange {
     /// attempt began.
     pub(crate) fn answered(&mut self, answer: &Answer, receipt: Option<(Receipt, Moment)>) {
         let time_to_head = self.sent_at.elapsed();
-        let connection = self.exhibit.connection.then(|| answer.connection.clone());
         let shows_headers = self.exhibit.headers;
         let headers = &answer.head.headers;
         let status = answer.head.status.as_u16();
@@ -200,7 +200,7 @@ impl Exchange {
             record.time_to_head = Some(time_to_head);
             record.status = Some(status);
             record.upstream_request_id = header_text(headers, "request-id");
-            record.connection = connection;
+            record.connection = Some(answer.connection.clone());
             if shows_headers {
                 let exhibit = record.exhibit.get_or_insert_default();
                 exhibit.response_headers = shown_headers(headers);

@@ -65,7 +65,9 @@ async fn ask(worker: &Worker, target: &Target, pool: &Arc<Pool>, patience: Durat
     for (id, credential) in station.keys.parked(clock.now()) {
         let status = question(target, pool, &credential, patience).await;
         debug!(target_id = %target.id, key_id = %id, ?status, "asked with a key that was left alone");
-        if status.is_some_and(|status| status.is_success()) {
+        let works = status.is_some_and(|status| status.is_success());
+        station.probes.count(works);
+        if works {
             station.keys.unpark(id);
             worker.shared.board.waiting.notify(clock.now());
         }
@@ -84,6 +86,7 @@ async fn ask(worker: &Worker, target: &Target, pool: &Arc<Pool>, patience: Durat
     debug!(target_id = %target.id, ?status, "asked a target whose breaker is open");
     // Whatever it says of the credential: it answers.
     let answers = status.is_some_and(|status| !status.is_server_error());
+    station.probes.count(answers);
     let verdict = if answers {
         Verdict::Success
     } else {

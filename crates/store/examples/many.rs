@@ -87,6 +87,7 @@ fn record(number: u64, of: u64) -> RequestRecord {
         error_type: None,
         observation: Observation::Read,
         connection: None,
+        logs_connection: false,
         exhibit: None,
     }
 }

@@ -61,6 +61,7 @@ fn record(second: u64, model: &str, cost: Option<u64>) -> RequestRecord {
         error_type: None,
         observation: Observation::Read,
         connection: None,
+        logs_connection: false,
         exhibit: None,
     }
 }

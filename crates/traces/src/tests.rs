@@ -65,6 +65,7 @@ fn record(percent: u8) -> RequestRecord {
         error_type: Some("client_gone".into()),
         observation: Observation::None,
         connection: None,
+        logs_connection: false,
         exhibit: None,
     }
 }

@@ -124,7 +124,9 @@ impl Serialize for Line<'_> {
         if record.events > 0 {
             map.serialize_entry("ccrelay.events", &record.events)?;
         }
-        if let Some(connection) = &record.connection {
+        if let Some(connection) = &record.connection
+            && record.logs_connection
+        {
             connection_facts(&mut map, connection)?;
         }
         if let Some(exhibit) = &record.exhibit {

@@ -63,6 +63,7 @@ fn record() -> RequestRecord {
         error_type: None,
         observation: Observation::Read,
         connection: None,
+        logs_connection: false,
         exhibit: None,
     }
 }

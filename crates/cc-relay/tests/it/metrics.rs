@@ -178,6 +178,35 @@ async fn a_served_turn_is_counted_with_its_tokens_and_its_price() {
     }));
     assert_eq!(relay.turn().await.status, 200);
     holds(&relay.samples(1).await, &AFTER_ONE);
+    assert_eq!(relay.turn().await.status, 200);
+    // The first connection was opened before anybody asked.
+    let samples = relay.samples(2).await;
+    let plain = [r#"provider="u0""#, r#"protocol="h1",tls="none""#];
+    let mut calls = samples.iter().filter(|(name, _)| {
+        let is_it = name.starts_with("ccrelay_upstream_connections_total");
+        is_it && plain.iter().all(|part| name.contains(part))
+    });
+    assert!(calls.any(|(_, count)| *count > 0.0), "{samples:#?}");
+}
+
+#[tokio::test]
+async fn questions_to_a_provider_in_trouble_are_counted() {
+    let checks = "health: {health_check: {interval_ms: 1000, timeout_ms: 500}, circuit_breaker: {failure_threshold: 1, open_duration_ms: 600000, min_requests: 1000}}";
+    let relay = Measured::start(1, checks).await;
+    relay.sims[0].push(Script::error(500, "api_error", "no"));
+    assert_eq!(relay.turn().await.status, 500);
+    loop {
+        let samples = relay.samples(1).await;
+        let ok = of(
+            &samples,
+            r#"ccrelay_probe_total{provider="u0",outcome="ok"}"#,
+        );
+        if ok > 0.0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(relay.turn().await.status, 200);
 }
 
 #[tokio::test]
