@@ -179,7 +179,12 @@ fn said(error: &StoreError) -> String {
 fn bound(connection: &Connection, options: &StoreOptions, now: u64) -> rusqlite::Result<()> {
     let oldest = now.saturating_sub(options.max_age.as_secs());
     let int = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    connection.execute("DELETE FROM request WHERE at < ?", [int(oldest)])?;
+    // They come in the order in which they ended: the first that is young enough ends the search.
+    connection.execute(
+        "DELETE FROM request WHERE id < ifnull(
+         (SELECT id FROM request WHERE at >= ? ORDER BY id LIMIT 1), 9223372036854775807)",
+        [int(oldest)],
+    )?;
     for table in ["rollup", "session"] {
         let delete = format!("DELETE FROM {table} WHERE hour < ?");
         connection.execute(&delete, [int(oldest / 3600)])?;
