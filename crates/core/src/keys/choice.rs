@@ -60,8 +60,10 @@ impl Inner {
     }
 
     /// Returns what is found in the first tier in which anything is.
-    fn in_tiers<T>(&mut self, find: impl FnMut(&mut Self, &mut Tier) -> Option<T>) -> Option<T> {
-        let mut find = find;
+    fn in_tiers<T>(
+        &mut self,
+        mut find: impl FnMut(&mut Self, &mut Tier) -> Option<T>,
+    ) -> Option<T> {
         let mut tiers = std::mem::take(&mut self.tiers);
         let found = tiers.iter_mut().find_map(|tier| find(self, tier));
         self.tiers = tiers;
@@ -84,12 +86,18 @@ impl Inner {
         };
         let (place, owner) = self.home(&ask)?;
         let at = self.fits_at(place, &ask, now)?;
-        if at <= now || owner.1.is_none() {
+        if at <= now {
             return Some(at);
         }
-        let relatives = Quest::new(&ask, true, Among::Workspace(&owner), now);
-        let other = self.soonest_of(&relatives);
-        Some(other.map_or(at, |other| other.min(at)))
+        [at].into_iter()
+            .chain(self.workspace_at(&ask, &owner, now))
+            .min()
+    }
+
+    /// Returns when the first key of the home's workspace can serve, if that is known.
+    fn workspace_at(&mut self, ask: &Ask<'_>, owner: &Owner, now: Moment) -> Option<Moment> {
+        owner.1.as_ref()?;
+        self.soonest_of(&Quest::new(ask, true, Among::Workspace(owner), now))
     }
 
     /// Returns when the first key that counts can serve.
@@ -182,6 +190,8 @@ impl Inner {
         };
         // Sessions alike are placed alike.
         let seed = ask.place.filter(|_| selection == Selection::Placed);
+        // In a small one each was tried.
+        tier.field.as_ref()?;
         self.straighten(tier);
         let from = tier.origin(selection, seed.unwrap_or(draw));
         let quest = Quest::new(ask, false, Among::All, now);
@@ -231,20 +241,16 @@ impl Inner {
             return all;
         }
         // Those that need less than the others.
-        let mut soonest = all;
-        let home = self.home(ask);
         let guest = ask.guest.and_then(|guest| self.places.get(&guest).copied());
-        for place in home.iter().map(|(place, _)| *place).chain(guest) {
-            soonest = soonest
-                .into_iter()
-                .chain(self.fits_at(place, ask, now))
-                .min();
-        }
-        if let Some((_, owner)) = home.filter(|(_, owner)| owner.1.is_some()) {
-            let relatives = Quest::new(ask, true, Among::Workspace(&owner), now);
-            soonest = soonest.into_iter().chain(self.soonest_of(&relatives)).min();
-        }
-        soonest
+        let guest = guest.and_then(|guest| self.fits_at(guest, ask, now));
+        let (home, relatives) = match self.home(ask) {
+            Some((place, owner)) => (
+                self.fits_at(place, ask, now),
+                self.workspace_at(ask, &owner, now),
+            ),
+            None => (None, None),
+        };
+        [all, guest, home, relatives].into_iter().flatten().min()
     }
 
     pub(super) fn denied(&mut self, ask: &Ask<'_>, now: Moment) -> Denied {

@@ -112,13 +112,14 @@ impl Inner {
             return self.look_at_each(tier.members.iter().copied(), quest, take);
         };
         let mut known = field.take_known(&quest.query);
-        let mut ended = ControlFlow::Continue(());
-        for range in [from..field.end(), 0..from] {
-            ended = self.search_in(field, &mut known, quest, &range, take);
-            if ended.is_break() {
-                break;
-            }
-        }
+        let mut hunt = Hunt {
+            inner: self,
+            field,
+            known: &mut known,
+            quest,
+        };
+        let mut around = [from..hunt.field.end(), 0..from].into_iter();
+        let ended = around.try_for_each(|range| hunt.search(&range, take));
         field.give_back(known);
         ended
     }
@@ -147,133 +148,6 @@ impl Inner {
         self.fits_at(place, quest.ask, quest.now) == Some(quest.now)
     }
 
-    /// Searches a range of positions: stretch by stretch, then those astray.
-    fn search_in(
-        &mut self,
-        field: &Field,
-        known: &mut Known,
-        quest: &Quest<'_>,
-        range: &Range<usize>,
-        take: Take<'_>,
-    ) -> ControlFlow<()> {
-        let Quest { query, now, .. } = quest;
-        let standing = both(&field.standing(quest.among), range);
-        let Range { mut start, end } = field.stretches_of(&standing);
-        while let Some(number) = known.stretches.next(&(start..end), query.size, *now) {
-            start = number.saturating_add(1);
-            let Some(stretch) = field.stretch(number) else {
-                break;
-            };
-            let account = stretch.account;
-            let part = both(&stretch.keys, &standing);
-            let is_spent = self.account_at(account, query, query.size, *now) > *now;
-            if !is_spent {
-                self.search_stretch(field, known, quest, &part, take)?;
-            }
-            if is_spent || part == stretch.keys {
-                self.rest_stretch(field, known, query, number, *now);
-            }
-        }
-        let astray = both(&field.astray(), range);
-        self.look_at_each(
-            astray.filter_map(|position| field.place(position)),
-            quest,
-            take,
-        )
-    }
-
-    fn search_stretch(
-        &mut self,
-        field: &Field,
-        known: &mut Known,
-        quest: &Quest<'_>,
-        range: &Range<usize>,
-        take: Take<'_>,
-    ) -> ControlFlow<()> {
-        let Range { mut start, end } = *range;
-        while let Some(position) = known.keys.next(&(start..end), quest.query.size, quest.now) {
-            start = position.saturating_add(1);
-            let Some(place) = field.place(position) else {
-                break;
-            };
-            if self.fits_now(place, quest) {
-                take(place)?;
-            } else {
-                self.rest(field, known, &quest.query, position, quest.now);
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// Returns before when an account cannot serve a request of a size; nobody's always can.
-    fn account_at(
-        &mut self,
-        account: Option<usize>,
-        query: &Query,
-        size: Size,
-        now: Moment,
-    ) -> Moment {
-        let account = account.and_then(|account| self.accounts.get_mut(account));
-        let Some(ledger) = account.and_then(|account| account.ledger(&query.class())) else {
-            return now;
-        };
-        let at = ledger.fits_at(&size.need(), now);
-        if query.anyway() {
-            at
-        } else {
-            at.max(ledger.forbidden_until)
-        }
-    }
-
-    /// Notes before when a key cannot serve. The limits of a large account are noted of its stretch.
-    fn rest(
-        &mut self,
-        field: &Field,
-        known: &mut Known,
-        query: &Query,
-        position: usize,
-        now: Moment,
-    ) {
-        let Some(place) = field.place(position) else {
-            return;
-        };
-        let stretch = field.stretch(field.stretch_of(position));
-        let is_small = stretch.is_none_or(|stretch| stretch.account.is_none());
-        known.keys.rest(position, query.size, now, |size| {
-            let Some(key) = self.keys.get_mut(place) else {
-                return NEVER;
-            };
-            let mut at = key.fits_at(&size.need(), now);
-            if !query.anyway() {
-                at = at.max(key.parked_until);
-            }
-            let account = Some(key.account).filter(|_| is_small);
-            at.max(self.account_at(account, query, size, now))
-        });
-    }
-
-    /// Notes before when a stretch cannot serve: neither before its account, nor before its first
-    /// key.
-    fn rest_stretch(
-        &mut self,
-        field: &Field,
-        known: &mut Known,
-        query: &Query,
-        number: usize,
-        now: Moment,
-    ) {
-        let Some(stretch) = field.stretch(number) else {
-            return;
-        };
-        let Known {
-            keys, stretches, ..
-        } = known;
-        stretches.rest(number, query.size, now, |size| {
-            let first = keys.earliest(&stretch.keys, size);
-            first.max(self.account_at(stretch.account, query, size, now))
-        });
-    }
-
     /// Returns when the first of a tier's keys that count can serve.
     pub(super) fn soonest(&mut self, tier: &mut Tier, quest: &Quest<'_>) -> Option<Moment> {
         self.straighten(tier);
@@ -286,7 +160,13 @@ impl Inner {
         let astray = astray.filter_map(|position| field.place(position));
         self.soonest_of_each(astray, quest, &mut best);
         let mut known = field.take_known(&quest.query);
-        self.soonest_in(field, &mut known, quest, &mut best);
+        let mut hunt = Hunt {
+            inner: self,
+            field,
+            known: &mut known,
+            quest,
+        };
+        best = hunt.soonest(best);
         field.give_back(known);
         Some(best).filter(|best| *best < NEVER)
     }
@@ -308,57 +188,158 @@ impl Inner {
             }
         }
     }
+}
 
-    /// The same among those that stand where they belong: whoever may serve soonest is looked at
-    /// first. What it really is ends the search, or the next is looked at.
-    fn soonest_in(
-        &mut self,
-        field: &Field,
-        known: &mut Known,
-        quest: &Quest<'_>,
-        best: &mut Moment,
-    ) {
-        let Quest { query, now, .. } = *quest;
+/// A search of one field, with what is known there of requests such as this one.
+struct Hunt<'a> {
+    inner: &'a mut Inner,
+    field: &'a Field,
+    known: &'a mut Known,
+    quest: &'a Quest<'a>,
+}
+
+impl Hunt<'_> {
+    fn size(&self) -> Size {
+        self.quest.query.size
+    }
+
+    /// Gives keys of a range of positions to `take`: stretch by stretch, then those astray.
+    fn search(&mut self, range: &Range<usize>, take: Take<'_>) -> ControlFlow<()> {
+        let (size, now) = (self.size(), self.quest.now);
+        let standing = both(&self.field.standing(self.quest.among), range);
+        let Range { mut start, end } = self.field.stretches_of(&standing);
+        while let Some(number) = self.known.stretches.next(&(start..end), size, now) {
+            start = number.saturating_add(1);
+            let Some(stretch) = self.field.stretch(number) else {
+                break;
+            };
+            let part = both(&stretch.keys, &standing);
+            let is_spent = account_at(self.inner, stretch.account, size, self.quest) > now;
+            if !is_spent {
+                self.search_stretch(&part, take)?;
+            }
+            if is_spent || part == stretch.keys {
+                self.rest_stretch(number);
+            }
+        }
+        let astray = both(&self.field.astray(), range);
+        let astray = astray.filter_map(|position| self.field.place(position));
+        self.inner.look_at_each(astray, self.quest, take)
+    }
+
+    fn search_stretch(&mut self, range: &Range<usize>, take: Take<'_>) -> ControlFlow<()> {
+        let (size, now) = (self.size(), self.quest.now);
+        let Range { mut start, end } = *range;
+        while let Some(position) = self.known.keys.next(&(start..end), size, now) {
+            start = position.saturating_add(1);
+            let Some(place) = self.field.place(position) else {
+                break;
+            };
+            if self.inner.fits_now(place, self.quest) {
+                take(place)?;
+            } else {
+                self.rest(position);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Notes before when a key cannot serve. The limits of a large account are noted of its stretch.
+    fn rest(&mut self, position: usize) {
+        let (size, quest, inner) = (self.size(), self.quest, &mut *self.inner);
+        let Some(place) = self.field.place(position) else {
+            return;
+        };
+        let stretch = self.field.stretch(self.field.stretch_of(position));
+        let is_small = stretch.is_none_or(|stretch| stretch.account.is_none());
+        self.known.keys.rest(position, size, quest.now, |size| {
+            let Some(key) = inner.keys.get_mut(place) else {
+                return NEVER;
+            };
+            let mut at = key.fits_at(&size.need(), quest.now);
+            if !quest.query.anyway() {
+                at = at.max(key.parked_until);
+            }
+            let account = Some(key.account).filter(|_| is_small);
+            at.max(account_at(inner, account, size, quest))
+        });
+    }
+
+    /// Notes before when a stretch cannot serve: neither before its account, nor before its first
+    /// key.
+    fn rest_stretch(&mut self, number: usize) {
+        let (size, quest, inner) = (self.size(), self.quest, &mut *self.inner);
+        let Some(stretch) = self.field.stretch(number) else {
+            return;
+        };
+        let keys = &self.known.keys;
+        let stretches = &mut self.known.stretches;
+        stretches.rest(number, size, quest.now, |size| {
+            let first = keys.earliest(&stretch.keys, size);
+            first.max(account_at(inner, stretch.account, size, quest))
+        });
+    }
+
+    /// Returns when the first of those that stand where they belong can serve, if that is sooner than
+    /// the best so far: whoever may serve soonest is looked at first. What it really is ends the
+    /// search, or the next is looked at.
+    fn soonest(&mut self, best: Moment) -> Moment {
+        let (size, quest, field) = (self.size(), self.quest, self.field);
         let standing = field.standing(quest.among);
         let mut keys: Vec<usize> = Vec::new();
         let mut stretches: Vec<usize> = Vec::new();
+        let (inner, known) = (&mut *self.inner, &*self.known);
         let mut look = |number: usize, best: Moment| {
             stretches.push(number);
             let stretch = field.stretch(number)?;
-            if self.account_at(stretch.account, &query, query.size, now) >= best {
+            if account_at(inner, stretch.account, size, quest) >= best {
                 return None;
             }
             let mut search = Soonest {
-                size: query.size,
-                now,
+                size,
+                now: quest.now,
                 best,
                 looks: MOST_LOOKS.saturating_sub(keys.len()),
                 look: &mut |position, _| {
                     keys.push(position);
-                    self.fits_at(field.place(position)?, quest.ask, now)
+                    inner.fits_at(field.place(position)?, quest.ask, quest.now)
                 },
             };
-            known
-                .keys
-                .soonest(&both(&stretch.keys, &standing), &mut search);
+            let part = both(&stretch.keys, &standing);
+            known.keys.soonest(&part, &mut search);
             Some(search.best)
         };
         let mut search = Soonest {
-            size: query.size,
-            now,
-            best: *best,
+            size,
+            now: quest.now,
+            best,
             looks: MOST_LOOKS,
             look: &mut look,
         };
         let numbers = field.stretches_of(&standing);
         known.stretches.soonest(&numbers, &mut search);
-        *best = search.best;
+        let best = search.best;
         for position in keys {
-            self.rest(field, known, &query, position, now);
+            self.rest(position);
         }
         for number in stretches {
-            self.rest_stretch(field, known, &query, number, now);
+            self.rest_stretch(number);
         }
+        best
+    }
+}
+
+/// Returns before when an account cannot serve a request of a size; nobody's always can.
+fn account_at(inner: &mut Inner, account: Option<usize>, size: Size, quest: &Quest<'_>) -> Moment {
+    let account = account.and_then(|account| inner.accounts.get_mut(account));
+    let Some(ledger) = account.and_then(|account| account.ledger(&quest.query.class())) else {
+        return quest.now;
+    };
+    let at = ledger.fits_at(&size.need(), quest.now);
+    if quest.query.anyway() {
+        at
+    } else {
+        at.max(ledger.forbidden_until)
     }
 }
 
