@@ -119,7 +119,7 @@ impl Relay {
                 },
                 digest: "bench".into(),
             }),
-            board: Arc::new(Board::new(100_000, 10_000, Duration::ZERO)?),
+            board: Arc::new(Board::new(100_000, 10_000)?),
             keys,
         })
     }
@@ -169,10 +169,7 @@ fn target(name: &str, keys: Arc<KeyPool>) -> Arc<Target> {
         id: TargetId::new(name),
         provider: Box::new(Silent),
         vendor: "anthropic".into(),
-        seller: Arc::new(Seller {
-            names: [name.into(), "anthropic".into()],
-            percent: 100,
-        }),
+        seller: Arc::new(Seller::at_list_price("anthropic")),
         origin: Arc::new(Origin {
             vendor: "anthropic",
             host: "127.0.0.1".into(),

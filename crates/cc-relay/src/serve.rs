@@ -146,9 +146,7 @@ fn prepare(plan: &Plan, memory: &Memory) -> Result<Assembled, Failure> {
 /// If the built-in prices cannot be read, which a test rules out.
 pub fn board(plan: &Plan) -> Result<Arc<Board>, Failure> {
     let affinity = &plan.routing.affinity;
-    let now = crate::clock::now().as_duration();
-    let started = Duration::try_from(now).unwrap_or_default();
-    let board = Board::new(affinity.max_sessions, plan.routing.max_waiting, started);
+    let board = Board::new(affinity.max_sessions, plan.routing.max_waiting);
     board.map(Arc::new).map_err(|error| unusable(&error.into()))
 }
 

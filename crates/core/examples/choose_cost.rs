@@ -88,10 +88,7 @@ fn target(number: usize) -> Arc<Target> {
         id: TargetId::new(format!("target-{number}")),
         provider: Box::new(Silent),
         vendor: "anthropic".into(),
-        seller: Arc::new(Seller {
-            names: ["target".into(), "anthropic".into()],
-            percent: 100,
-        }),
+        seller: Arc::new(Seller::at_list_price("anthropic")),
         origin: Arc::new(Origin {
             vendor: "anthropic",
             host: "127.0.0.1".into(),
@@ -160,7 +157,7 @@ fn of_journeys() {
     println!("plan, next and give back: 8 targets with 64 keys each");
     for kind in Kind::ALL {
         let snapshot = snapshot(kind);
-        let Ok(board) = Board::new(10_000, 100, Duration::ZERO).map(Arc::new) else {
+        let Ok(board) = Board::new(10_000, 100).map(Arc::new) else {
             return;
         };
         let errand = Errand {

@@ -1,7 +1,6 @@
 //! What the relay knows beyond single targets: shared by all requests, outliving every snapshot.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::RwLock;
 
@@ -10,8 +9,7 @@ use crate::budget::RetryBudget;
 use crate::catalog::Catalog;
 use crate::cold::ColdGuard;
 use crate::estimate::Estimator;
-use crate::moment::Moment;
-use crate::price::{Day, PriceFault, Prices};
+use crate::price::{PriceFault, Prices};
 use crate::spend::Spend;
 use crate::waiting::WaitingRoom;
 
@@ -29,8 +27,6 @@ pub struct Board {
     /// What upstreams list of their models.
     pub catalog: Catalog,
     prices: RwLock<Arc<Prices>>,
-    /// [`Moment::START`], since the Unix epoch.
-    started: Duration,
     /// Attempts beyond the first.
     pub budget: RetryBudget,
     /// Budgets, and what was spent of them.
@@ -38,15 +34,11 @@ pub struct Board {
 }
 
 impl Board {
-    /// Starts without memory. `started` is [`Moment::START`], since the Unix epoch.
+    /// Starts without memory.
     ///
     /// # Errors
     /// [`PriceFault`] if the built-in prices cannot be read, which a test rules out.
-    pub fn new(
-        max_sessions: usize,
-        max_waiting: usize,
-        started: Duration,
-    ) -> Result<Self, PriceFault> {
+    pub fn new(max_sessions: usize, max_waiting: usize) -> Result<Self, PriceFault> {
         Ok(Self {
             affinity: Affinity::new(max_sessions),
             cold: ColdGuard::new(),
@@ -56,18 +48,12 @@ impl Board {
             prices: RwLock::new(Arc::new(Prices::built_in()?)),
             budget: RetryBudget::default(),
             spend: Spend::default(),
-            started,
         })
     }
 
     /// Returns what tokens cost.
     pub fn prices(&self) -> Arc<Prices> {
         Arc::clone(&self.prices.read())
-    }
-
-    /// Returns the day of a moment.
-    pub fn day(&self, now: Moment) -> Day {
-        Day::of(self.started.saturating_add(now.since_start()))
     }
 
     /// Has tokens cost something else from now on.

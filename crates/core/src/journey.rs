@@ -61,7 +61,7 @@ pub struct Errand {
     pub admission: Admission,
     /// When it came.
     pub arrived: Moment,
-    /// The same as time since the Unix epoch, which budgets go by.
+    /// The same as time since the Unix epoch, which budgets and prices go by.
     pub arrived_unix: Duration,
 }
 

@@ -32,6 +32,16 @@ pub struct Seller {
     pub percent: u32,
 }
 
+impl Seller {
+    /// Makes one of this name and kind that takes what the list says.
+    pub fn at_list_price(name: &str) -> Self {
+        Self {
+            names: [name, name].map(Into::into),
+            percent: 100,
+        }
+    }
+}
+
 /// Prices by model.
 #[derive(Debug, Clone, Default)]
 pub struct Prices {

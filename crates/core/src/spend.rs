@@ -122,6 +122,16 @@ pub struct Spent<'a> {
 }
 
 impl<'a> Spent<'a> {
+    /// Returns whose spending it is, of those that a budget tells apart; `None` for nobody's.
+    fn subject(&self, per: Per) -> Option<&'a str> {
+        match per {
+            Per::ClientKey => Some(self.client.unwrap_or_default()),
+            Per::Session => self.session,
+            Per::Provider => self.target.map(TargetId::as_str),
+            Per::All => Some(""),
+        }
+    }
+
     /// Reads a record.
     pub fn of(record: &'a RequestRecord) -> Self {
         let answered = record
@@ -349,12 +359,7 @@ impl Spend {
         }
         let mut state = self.state.lock();
         let spent = state.tallies.iter_mut().filter_map(|tally| {
-            let subject = match tally.budget.per {
-                Per::ClientKey => Some(asker.client.unwrap_or_default()),
-                Per::Session => asker.session,
-                Per::All => Some(""),
-                Per::Provider => None,
-            };
+            let subject = asker.subject(tally.budget.per);
             tally.exhausted(subject, now)
         });
         spent.max_by_key(|spent| spent.until)

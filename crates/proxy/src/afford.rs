@@ -10,7 +10,7 @@ use relay_core::error::RelayError;
 use relay_core::record::RequestRecord;
 use relay_core::request::{Endpoint, Inbound, ModelName, SessionId};
 use relay_core::snapshot::TargetId;
-use relay_core::spend::{Notice, Spend, Spent};
+use relay_core::spend::{Exhausted, Notice, Spend, Spent};
 use tracing::warn;
 
 use crate::clock;
@@ -26,7 +26,7 @@ pub(crate) fn client(
     }
     let session = inbound.facts.session.as_ref().map(SessionId::as_str);
     let admitted = spend.admit(admission.client.as_deref(), session, clock::unix());
-    admitted.map_err(|exhausted| RelayError::OverBudget(Box::new(exhausted)))
+    admitted.map_err(over)
 }
 
 /// Refuses what has only one place to go to, where that one's budget is spent.
@@ -38,10 +38,13 @@ pub(crate) fn target(
     if !may_cost(inbound) {
         return Ok(());
     }
-    match spend.shuts(target, clock::unix()) {
-        Some(exhausted) => Err(RelayError::OverBudget(Box::new(exhausted))),
-        None => Ok(()),
-    }
+    spend
+        .shuts(target, clock::unix())
+        .map_or(Ok(()), |it| Err(over(it)))
+}
+
+fn over(exhausted: Exhausted) -> RelayError {
+    RelayError::OverBudget(Box::new(exhausted))
 }
 
 /// Tells whether a request may cost something: counts of tokens, lists and looks at files do not.

@@ -264,12 +264,11 @@ impl Exchange {
         self.note(|record| {
             record.status = Some(error.wire().status.as_u16());
             record.error_type = Some(error.error_type().into());
-            if let RelayError::OverBudget(exhausted) = error {
-                record.budget = Some(Arc::clone(&exhausted.budget.name));
-            }
         });
         if let RelayError::OverBudget(exhausted) = error {
-            self.shared.board.spend.refused(&exhausted.budget);
+            let budget = &exhausted.budget;
+            self.note(|record| record.budget = Some(Arc::clone(&budget.name)));
+            self.shared.board.spend.refused(budget);
         }
         self.end(Outcome::Refused, None);
     }

@@ -283,10 +283,7 @@ fn prefixes_fade_and_sessions_are_forgotten() {
 #[test]
 fn a_wait_must_be_worth_it() {
     let prices = Prices::built_in().unwrap();
-    let seller = Seller {
-        names: ["a".into(), "anthropic".into()],
-        percent: 100,
-    };
+    let seller = Seller::at_list_price("anthropic");
     let affinity = Affinity::new(10);
     for (tokens, hour, model, milliseconds, worth) in [
         // Moving 20,000 tokens of Opus costs 9.6 cents: worth 4.8 seconds.

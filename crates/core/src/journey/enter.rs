@@ -10,6 +10,7 @@ use crate::board::Board;
 use crate::credential::UpstreamCredential;
 use crate::keys::{Ask, Denied, Lease, ModelClass};
 use crate::moment::Moment;
+use crate::price::Day;
 use crate::receipt::{Receipt, Trip};
 use crate::request::{Endpoint, ModelName};
 use crate::secret::KeyId;
@@ -207,7 +208,8 @@ impl Journey {
         // From its arrival on: however often it is put off, it waits no longer in all.
         let wait = |until: &Moment| until.since(self.errand.arrived);
         let (prices, name) = (self.board.prices(), model.as_str());
-        let tariff = prices.of(&target.seller, name, name, self.board.day(now));
+        let day = Day::of(self.errand.arrived_unix);
+        let tariff = prices.of(&target.seller, name, name, day);
         let worth = |until: &Moment| {
             let arrived = self.errand.arrived;
             worth_waiting(Some(binding), wait(until), tariff.as_ref(), arrived)

@@ -9,6 +9,7 @@ use crate::affinity::key::SessionKey;
 use crate::affinity::{Binding, Home};
 use crate::board::Board;
 use crate::moment::Moment;
+use crate::price::Day;
 use crate::snapshot::{Snapshot, Target};
 use crate::strategy::{Contender, Kind, Ranking, rank};
 
@@ -47,7 +48,7 @@ pub(super) fn order(
             let cached = is_home.map_or(0, |binding| binding.prefix_tokens.min(input_tokens));
             let fresh = input_tokens.saturating_sub(cached);
             let (prices, name) = (board.prices(), model.as_str());
-            let tariff = prices.of(&target.seller, name, name, board.day(now))?;
+            let tariff = prices.of(&target.seller, name, name, Day::of(errand.arrived_unix))?;
             let cost = tariff.expected(fresh, cached, EXPECTED_OUTPUT_TOKENS);
             Some(cost.as_nano_dollars())
         };

@@ -5,11 +5,12 @@
 
 use std::ops::Range;
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
 const HOUR: u64 = 3600;
 const DAY: u64 = 86_400;
-
-/// Days of 400 years: then the calendar repeats itself.
-const CYCLE_DAYS: u64 = 146_097;
 
 /// How long a budget lasts until it begins anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,27 +45,28 @@ impl Period {
         }
     }
 
-    /// Returns the period that a second is in: from its first second to the next one's.
+    /// Returns the period that a second is in: from its first second to the next one's. Weeks and
+    /// months follow the calendar up to the year 9999.
     pub fn around(self, unix_seconds: u64) -> Range<u64> {
         let from = |start: u64, length: u64| start..start.saturating_add(length);
+        let midnight = unix_seconds - unix_seconds % DAY;
+        let seconds = |days: i8| u64::from(days.unsigned_abs()).saturating_mul(DAY);
         match self {
             Self::Hour => from(unix_seconds - unix_seconds % HOUR, HOUR),
-            Self::Day => from(unix_seconds - unix_seconds % DAY, DAY),
+            Self::Day => from(midnight, DAY),
             Self::Week => {
                 // The epoch began on a Thursday: what was left of that week is a period too.
-                let days = unix_seconds / DAY;
-                let since_monday = days.saturating_add(3) % 7;
-                let monday = days.saturating_sub(since_monday).saturating_mul(DAY);
-                let next = days.saturating_add(7_u64.saturating_sub(since_monday));
-                monday..next.saturating_mul(DAY)
+                let weekday = civil(unix_seconds).weekday();
+                let since = seconds(weekday.to_monday_zero_offset());
+                let next = midnight.saturating_add((7 * DAY).saturating_sub(since));
+                midnight.saturating_sub(since)..next
             }
             Self::Month => {
-                let date = Date::of(unix_seconds);
-                let days = unix_seconds / DAY;
-                let first = days.saturating_sub(date.day.saturating_sub(1));
+                let date = civil(unix_seconds).date();
+                let since = seconds(date.day().saturating_sub(1));
                 from(
-                    first.saturating_mul(DAY),
-                    month_days(date.year, date.month).saturating_mul(DAY),
+                    midnight.saturating_sub(since),
+                    seconds(date.days_in_month()),
                 )
             }
         }
@@ -73,56 +75,15 @@ impl Period {
 
 /// Returns a time as `2026-12-01 00:00 UTC`.
 pub(super) fn shown(unix_seconds: u64) -> String {
-    let Date { year, month, day } = Date::of(unix_seconds);
-    let (hour, minute) = (unix_seconds % DAY / HOUR, unix_seconds % HOUR / 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+    civil(unix_seconds)
+        .strftime("%Y-%m-%d %H:%M UTC")
+        .to_string()
 }
 
-/// A day of the Gregorian calendar; months and days count from 1.
-struct Date {
-    year: u64,
-    month: u64,
-    day: u64,
-}
-
-impl Date {
-    /// Counts years and months off, at most 400 and 12.
-    fn of(unix_seconds: u64) -> Self {
-        let days = unix_seconds / DAY;
-        let mut left = days % CYCLE_DAYS;
-        let mut year = (days / CYCLE_DAYS).saturating_mul(400).saturating_add(1970);
-        while left >= year_days(year) {
-            left = left.saturating_sub(year_days(year));
-            year = year.saturating_add(1);
-        }
-        let mut month = 1;
-        while left >= month_days(year, month) {
-            left = left.saturating_sub(month_days(year, month));
-            month = month.saturating_add(1);
-        }
-        Self {
-            year,
-            month,
-            day: left.saturating_add(1),
-        }
-    }
-}
-
-const fn is_leap(year: u64) -> bool {
-    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-}
-
-const fn year_days(year: u64) -> u64 {
-    if is_leap(year) { 366 } else { 365 }
-}
-
-const fn month_days(year: u64, month: u64) -> u64 {
-    match month {
-        2 if is_leap(year) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
+fn civil(unix_seconds: u64) -> DateTime {
+    let seconds = i64::try_from(unix_seconds).ok();
+    let at = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
+    TimeZone::UTC.to_datetime(at.unwrap_or(Timestamp::MAX))
 }
 
 #[cfg(test)]

@@ -5,8 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Budget, Exhausted, Limit, Notice, Per, Spent, Standing, Sum};
-use crate::snapshot::TargetId;
+use super::{Budget, Exhausted, Limit, Notice, Spent, Standing, Sum};
 
 /// Subjects of one budget that are told apart.
 pub const MOST_SUBJECTS: usize = 10_000;
@@ -98,13 +97,8 @@ impl Tally {
 
     /// Counts what was spent. What ended before this period is not counted any more.
     pub(super) fn charge(&mut self, spent: &Spent<'_>, ended: u64) -> [Option<Notice>; 2] {
-        let subject = match self.budget.per {
-            Per::ClientKey => Some(spent.client.unwrap_or_default()),
-            Per::Session => spent.session,
-            Per::Provider => spent.target.map(TargetId::as_str),
-            Per::All => Some(""),
-        };
-        let (Some(subject), true) = (self.held(subject), ended >= self.period.start) else {
+        let subject = self.held(spent.subject(self.budget.per));
+        let (Some(subject), true) = (subject, ended >= self.period.start) else {
             return [None, None];
         };
         self.turn(ended);
