@@ -219,3 +219,60 @@ pub struct RequestRecord {
     /// Kept only where asked for.
     pub exhibit: Option<Box<Exhibit>>,
 }
+
+impl RequestRecord {
+    /// Begins one of a request of which only this is known. Until more is, its client is gone.
+    pub fn begun(
+        request_id: Box<str>,
+        method: http::Method,
+        path: &str,
+        started: Duration,
+    ) -> Self {
+        Self {
+            request_id,
+            started,
+            method,
+            path: path.into(),
+            upstream_request_id: None,
+            trace: None,
+            endpoint: "",
+            client: None,
+            target: None,
+            key: None,
+            attempts: Vec::new(),
+            last: None,
+            answered: false,
+            affinity: None,
+            waited: Duration::ZERO,
+            thinking_removed: 0,
+            left_out: Vec::new(),
+            model: None,
+            response_model: None,
+            session: None,
+            agent: None,
+            parent_agent: None,
+            stream: false,
+            status: None,
+            time_to_head: None,
+            time_to_first_event: None,
+            longest_gap: None,
+            duration: Duration::ZERO,
+            overhead: Duration::ZERO,
+            request_bytes: 0,
+            response_bytes: 0,
+            events: 0,
+            usage: Usage::default(),
+            cost: None,
+            saved: None,
+            moved: None,
+            stop_reason: None,
+            outcome: Outcome::ClientGone,
+            budget: None,
+            error_type: None,
+            observation: Observation::None,
+            connection: None,
+            logs_connection: false,
+            exhibit: None,
+        }
+    }
+}

@@ -7,7 +7,7 @@ mod depart;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::{HeaderMap, StatusCode, request};
 use relay_core::affinity::Change;
@@ -15,11 +15,10 @@ use relay_core::board::Board;
 use relay_core::error::RelayError;
 use relay_core::moment::Moment;
 use relay_core::receipt::{Ending, Receipt};
-use relay_core::record::{Exhibit, Observation, Outcome, RequestRecord};
+use relay_core::record::{Exhibit, Outcome, RequestRecord};
 use relay_core::refusal::rule_event;
 use relay_core::request::Inbound;
 use relay_core::trace::{Sampling, Trace};
-use relay_core::usage::Usage;
 
 use crate::afford::charge;
 use crate::bill::price;
@@ -93,50 +92,17 @@ impl Exchange {
         let began = clock::now();
         let exhibit = options.headers.then(|| Box::new(exhibit(&head.headers)));
         let record = Box::new(RequestRecord {
-            request_id,
-            upstream_request_id: None,
             trace: Trace::begin(&head.headers, shared.sampling, || shared.clock.seed()),
-            started: clock::unix(),
-            method: head.method.clone(),
-            path: head.uri.path().into(),
-            endpoint: "",
-            client: None,
-            target: None,
-            key: None,
-            attempts: Vec::new(),
-            last: None,
-            answered: false,
-            affinity: None,
-            waited: Duration::ZERO,
-            thinking_removed: 0,
-            left_out: Vec::new(),
-            model: None,
-            response_model: None,
-            session: None,
             agent: header_text(&head.headers, "x-claude-code-agent-id"),
             parent_agent: header_text(&head.headers, "x-claude-code-parent-agent-id"),
-            stream: false,
-            status: None,
-            time_to_head: None,
-            time_to_first_event: None,
-            longest_gap: None,
-            duration: Duration::ZERO,
-            overhead: Duration::ZERO,
-            request_bytes: 0,
-            response_bytes: 0,
-            events: 0,
-            usage: Usage::default(),
-            cost: None,
-            saved: None,
-            moved: None,
-            stop_reason: None,
-            outcome: Outcome::ClientGone,
-            budget: None,
-            error_type: None,
-            observation: Observation::None,
-            connection: None,
             logs_connection: options.connection,
             exhibit,
+            ..RequestRecord::begun(
+                request_id,
+                head.method.clone(),
+                head.uri.path(),
+                clock::unix(),
+            )
         });
         Self {
             shared: Arc::clone(shared),

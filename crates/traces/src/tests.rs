@@ -5,11 +5,10 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use prost::Message as _;
-use relay_core::record::{Attempt, Departure, Observation, Outcome};
+use relay_core::record::{Attempt, Departure, Outcome};
 use relay_core::request::ModelName;
 use relay_core::snapshot::{Origin, TargetId};
 use relay_core::trace::{Sampling, SpanId};
-use relay_core::usage::Usage;
 
 use super::*;
 use crate::span::spans;
@@ -23,50 +22,19 @@ fn record(percent: u8) -> RequestRecord {
     };
     let trace = Trace::begin(&HeaderMap::new(), Some(Sampling { percent }), draw);
     RequestRecord {
-        request_id: "req_1".into(),
-        upstream_request_id: None,
         trace,
-        started: Duration::from_secs(1_763_820_142),
-        method: http::Method::POST,
-        path: "/v1/messages".into(),
         endpoint: "messages",
-        client: None,
         target: Some(TargetId::new("up")),
-        key: None,
-        attempts: Vec::new(),
-        last: None,
-        answered: false,
-        affinity: None,
-        budget: None,
-        waited: Duration::ZERO,
-        thinking_removed: 0,
-        left_out: Vec::new(),
         model: Some(ModelName::new("claude-opus-5-5")),
-        response_model: None,
-        session: None,
-        agent: None,
-        parent_agent: None,
         stream: true,
-        status: None,
-        time_to_head: None,
-        time_to_first_event: None,
-        longest_gap: None,
         duration: Duration::from_millis(900),
-        overhead: Duration::ZERO,
-        request_bytes: 0,
-        response_bytes: 0,
-        events: 0,
-        usage: Usage::default(),
-        cost: None,
-        saved: None,
-        moved: None,
-        stop_reason: None,
-        outcome: Outcome::ClientGone,
         error_type: Some("client_gone".into()),
-        observation: Observation::None,
-        connection: None,
-        logs_connection: false,
-        exhibit: None,
+        ..RequestRecord::begun(
+            "req_1".into(),
+            http::Method::POST,
+            "/v1/messages",
+            Duration::from_secs(1_763_820_142),
+        )
     }
 }
 

@@ -15,28 +15,15 @@ use super::*;
 
 fn record() -> RequestRecord {
     RequestRecord {
-        request_id: "req_1".into(),
         upstream_request_id: Some("req_up".into()),
-        trace: None,
-        started: Duration::from_millis(1_763_820_142_511),
-        method: http::Method::POST,
-        path: "/v1/messages".into(),
         endpoint: "messages",
         client: Some("laptop".into()),
         target: Some(TargetId::new("anthropic")),
         model: Some(ModelName::new("claude-sonnet-5-5")),
-        key: None,
-        attempts: Vec::new(),
-        last: None,
         answered: true,
-        affinity: None,
-        waited: Duration::ZERO,
-        thinking_removed: 0,
-        left_out: Vec::new(),
         response_model: Some("claude-sonnet-5-5".into()),
         session: SessionId::new("4f1c"),
         agent: Some("a1".into()),
-        parent_agent: None,
         stream: true,
         status: Some(200),
         time_to_head: Some(Duration::from_millis(710)),
@@ -55,16 +42,15 @@ fn record() -> RequestRecord {
             ..Usage::default()
         },
         cost: Some(Money::nano_dollars(28_133_400)),
-        saved: None,
-        moved: None,
         stop_reason: Some("end_turn".into()),
         outcome: Outcome::Complete,
-        budget: None,
-        error_type: None,
         observation: Observation::Read,
-        connection: None,
-        logs_connection: false,
-        exhibit: None,
+        ..RequestRecord::begun(
+            "req_1".into(),
+            http::Method::POST,
+            "/v1/messages",
+            Duration::from_millis(1_763_820_142_511),
+        )
     }
 }
 
