@@ -53,19 +53,6 @@ pub enum GetError {
     Timeout(Duration),
 }
 
-impl GetError {
-    /// Returns the fault with its causes, for people.
-    pub fn chain(&self) -> String {
-        let mut words = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            words = format!("{words}: {error}");
-            cause = error.source();
-        }
-        words
-    }
-}
-
 /// Asks `GET {base}{path}` over http or https, trusting the system's certificates and those in
 /// `ca_file`. It uses no proxy.
 ///
@@ -109,7 +96,11 @@ pub async fn get_from(
         .map_err(|_| GetError::Timeout(limit))?
 }
 
-fn trust(ca_file: Option<&Path>) -> Result<ClientConfig, GetError> {
+/// Trusts whom the system trusts, and those in `ca_file`.
+///
+/// # Errors
+/// When that file cannot be read, or no TLS can be spoken.
+pub fn trust(ca_file: Option<&Path>) -> Result<ClientConfig, GetError> {
     let mut roots = RootCertStore::empty();
     // One unreadable certificate of the system does not spoil the others.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

@@ -4,10 +4,13 @@
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use relay_config::{TraceProtocol, TracesPlan};
+use relay_core::error::chain;
 use relay_traces::{Protocol, Traces, TracesOptions};
+use rustls::ClientConfig;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::http::trust;
 use crate::serve::VERSION;
 
 /// Begins to send traces, if the file wants them.
@@ -18,12 +21,13 @@ pub fn start(plan: &TracesPlan) -> Result<Option<Traces>, Failure> {
     if !plan.enabled {
         return Ok(None);
     }
-    let options = options(plan).ok_or_else(|| failure("the collector's address is no URL"))?;
+    let tls = trust(None).map_err(|error| failure(&chain(&error)))?;
+    let options = options(plan, tls).ok_or_else(|| failure("the collector's address is no URL"))?;
     let started = Traces::start(&options);
     started.map(Some).map_err(|error| failure(&chain(&error)))
 }
 
-fn options(plan: &TracesPlan) -> Option<TracesOptions> {
+fn options(plan: &TracesPlan, tls: ClientConfig) -> Option<TracesOptions> {
     let mut headers = HeaderMap::new();
     for header in &plan.headers {
         let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
@@ -37,6 +41,7 @@ fn options(plan: &TracesPlan) -> Option<TracesOptions> {
             TraceProtocol::Grpc => Protocol::Grpc,
             TraceProtocol::Http => Protocol::Http,
         },
+        tls,
         headers,
         service_name: plan.service_name.clone(),
         version: VERSION,
@@ -46,11 +51,4 @@ fn options(plan: &TracesPlan) -> Option<TracesOptions> {
 fn failure(why: &str) -> Failure {
     Failure::new(Exit::Failed, "traces", format!("cannot send traces: {why}"))
         .help("see traces.endpoint, or set traces.enabled: false")
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    }
 }

@@ -261,6 +261,17 @@ impl Wire {
     }
 }
 
+/// Returns an error with its causes, for people.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words = format!("{words}: {error}");
+        cause = error.source();
+    }
+    words
+}
+
 /// Returns an error in Anthropic's envelope. An empty `request_id` is left out.
 pub fn envelope(kind: &str, message: &str, request_id: &str) -> Vec<u8> {
     #[derive(serde::Serialize)]

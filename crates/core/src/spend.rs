@@ -329,10 +329,7 @@ impl Spend {
             session,
             ..Spent::default()
         };
-        match self.last_spent(&spent, now) {
-            Some(exhausted) => Err(exhausted),
-            None => Ok(()),
-        }
+        self.last_spent(&spent, now).map_or(Ok(()), Err)
     }
 
     /// Returns the budget that keeps an upstream from being asked.

@@ -60,6 +60,28 @@ pub struct Sums {
     pub moved: u64,
 }
 
+impl Sums {
+    /// Adds another group; the name stays.
+    pub fn add(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.requests, other.requests),
+            (&mut self.failed, other.failed),
+            (&mut self.unpriced, other.unpriced),
+            (&mut self.input, other.input),
+            (&mut self.cache_read, other.cache_read),
+            (&mut self.cache_write, other.cache_write),
+            (&mut self.output, other.output),
+            (&mut self.cost, other.cost),
+            (&mut self.saved, other.saved),
+            (&mut self.moves, other.moves),
+            (&mut self.moved, other.moved),
+        ];
+        for (sum, more) in pairs {
+            *sum = sum.saturating_add(more);
+        }
+    }
+}
+
 /// Sums what ended in or after the hour of `since`, in seconds of the Unix epoch.
 ///
 /// # Errors

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
+use relay_core::error::chain;
 use relay_core::record::RequestRecord;
 use rusqlite::Connection;
 
@@ -114,7 +115,7 @@ impl Writer {
             return;
         }
         let records = lost.saturating_sub(self.told);
-        let (path, why) = (self.options.path.display(), error.map(said));
+        let (path, why) = (self.options.path.display(), error.map(|error| chain(error)));
         let why = why.as_deref().unwrap_or("more came than could be written");
         tracing::warn!(records, %path, why, "history: records were not kept");
         (self.told, self.warned_at) = (lost, now);
@@ -164,14 +165,6 @@ fn gather(entry: Entry, batch: &mut Vec<Arc<RequestRecord>>) -> bool {
             false
         }
         Entry::End => true,
-    }
-}
-
-/// Returns an error with its cause.
-fn said(error: &StoreError) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
     }
 }
 

@@ -6,7 +6,6 @@
 //! hyper's does for both (<https://opentelemetry.io/docs/specs/otlp/>; both read 2026-11-22). It must
 //! never wait without a bound, nor put a header's value into words.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -19,7 +18,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use prost::Message as _;
-use rustls::{ClientConfig, RootCertStore};
+use relay_core::error::chain;
 use tokio::time::timeout;
 
 use crate::wire::{ExportRequest, ExportResponse, PartialSuccess};
@@ -72,7 +71,7 @@ impl Exporter {
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT));
         let builder = HttpsConnectorBuilder::new()
-            .with_tls_config(trust().map_err(TracesError::Tls)?)
+            .with_tls_config(options.tls.clone())
             .https_or_http();
         let grpc = options.protocol == Protocol::Grpc;
         let connector = if grpc {
@@ -173,17 +172,6 @@ fn headers(options: &TracesOptions) -> HeaderMap {
     headers
 }
 
-/// Trusts whom the system trusts.
-fn trust() -> Result<ClientConfig, rustls::Error> {
-    let mut roots = RootCertStore::empty();
-    // One unreadable certificate of the system does not spoil the others.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider);
-    let builder = builder.with_safe_default_protocol_versions()?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
-}
-
 /// Reads an answer over gRPC: its status stands behind the body, or in the head where there is none.
 async fn grpc(response: Response<Incoming>) -> Result<ExportResponse, Refused> {
     let (head, body) = response.into_parts();
@@ -239,15 +227,4 @@ fn cut(text: &str) -> &str {
         .nth(WORD_CHARS)
         .map_or(text.len(), |(at, _)| at);
     text.get(..end).unwrap_or_default()
-}
-
-/// Returns an error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words = format!("{words}: {error}");
-        cause = error.source();
-    }
-    words
 }

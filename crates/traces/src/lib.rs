@@ -16,6 +16,7 @@ use std::thread::JoinHandle;
 use http::{HeaderMap, Uri};
 use relay_core::record::RequestRecord;
 use relay_core::trace::Trace;
+use rustls::ClientConfig;
 use tokio::sync::{mpsc, watch};
 
 use export::Exporter;
@@ -34,9 +35,6 @@ pub enum TracesError {
     /// The collector's address cannot be used.
     #[error("the collector's address cannot be used")]
     Endpoint(#[source] http::Error),
-    /// No TLS can be spoken.
-    #[error("cannot speak TLS to the collector")]
-    Tls(#[source] rustls::Error),
 }
 
 /// How a collector is spoken to.
@@ -55,6 +53,8 @@ pub struct TracesOptions {
     pub endpoint: Uri,
     /// How it is spoken to.
     pub protocol: Protocol,
+    /// Whom it is trusted by, over https.
+    pub tls: ClientConfig,
     /// What it wants to be told besides. Values that are secret are marked so.
     pub headers: HeaderMap,
     /// The name under which the relay is shown.

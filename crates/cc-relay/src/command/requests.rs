@@ -3,12 +3,14 @@
 //! In: the history that a relay keeps. Out: a line a request, or one request with each of its
 //! attempts as a bar; or JSON. It reads the file alone, whether the relay runs or not.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use relay_core::error::chain;
 use relay_core::price::Money;
-use relay_store::{Kept, Wanted, requests};
+use relay_store::{Kept, StoreError, Wanted, requests};
 use serde_json::json;
 
 use crate::command::{Context, config};
@@ -86,11 +88,13 @@ pub fn history(context: &Context, named: Option<&Path>) -> Result<PathBuf, Failu
 }
 
 fn read(path: &Path, wanted: &Wanted) -> Result<Vec<Kept>, Failure> {
-    requests(path, wanted).map_err(|error| {
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-        let message = format!("{}: {error}{}", path.display(), cause.unwrap_or_default());
-        Failure::new(Exit::Failed, "history", message)
-    })
+    requests(path, wanted).map_err(|error| unreadable(path.display(), &error))
+}
+
+/// Says that a history cannot be read.
+pub(super) fn unreadable(path: impl Display, error: &StoreError) -> Failure {
+    let message = format!("{path}: {}", chain(error));
+    Failure::new(Exit::Failed, "history", message)
 }
 
 /// `requests`: prints the last requests, and with `--follow` those that come.
@@ -184,7 +188,9 @@ fn line(kept: &Kept, ascii: bool) -> String {
     if let Some(first) = kept.first_event_us {
         parts.push(format!("ttfe={}", seconds(first)));
     }
-    if let Some(share) = share(kept) {
+    let [input, written] = [kept.input, kept.cache_write].map(Option::unwrap_or_default);
+    let share = |read| cache_share(input, read, written);
+    if let Some(share) = kept.cache_read.and_then(share) {
         parts.push(format!("cache={share}%"));
     }
     if let Some(output) = kept.output {
@@ -318,13 +324,8 @@ fn word(text: &str) -> String {
 }
 
 /// Returns the share of input that was read from the cache, in percent.
-fn share(kept: &Kept) -> Option<u64> {
-    let read = kept.cache_read?;
-    let all = kept
-        .input
-        .unwrap_or(0)
-        .saturating_add(read)
-        .saturating_add(kept.cache_write.unwrap_or(0));
+pub(super) fn cache_share(input: u64, read: u64, written: u64) -> Option<u64> {
+    let all = input.saturating_add(read).saturating_add(written);
     read.saturating_mul(100).checked_div(all)
 }
 

@@ -6,11 +6,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use relay_core::price::Money;
 use relay_store::{AgentSums, Sums, session};
 use serde_json::json;
 
-use crate::command::{Context, requests};
+use crate::command::{Context, requests, usage};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::log::readable;
@@ -44,10 +43,8 @@ pub struct SessionArgs {
 /// Exit 1 when no session of that name is kept, or several are.
 pub fn run(context: &mut Context, arguments: &SessionArgs) -> Result<Exit, Failure> {
     let path = requests::history(context, arguments.history.as_deref())?;
-    let agents = session(&path, &arguments.name).map_err(|error| {
-        let message = format!("{}: {error}", path.display());
-        Failure::new(Exit::Failed, "history", message)
-    })?;
+    let agents = session(&path, &arguments.name);
+    let agents = agents.map_err(|error| requests::unreadable(path.display(), &error))?;
     let name = readable(&arguments.name);
     let Some(first) = agents.first() else {
         let message = format!("no session {name} is kept");
@@ -58,7 +55,10 @@ pub fn run(context: &mut Context, arguments: &SessionArgs) -> Result<Exit, Failu
         let message = format!("the names of several sessions begin with {name}");
         return Err(Failure::new(Exit::Failed, "ambiguous", message).help("give more of the name"));
     }
-    let whole = whole(&agents);
+    let mut whole = Sums::default();
+    for agent in &agents {
+        whole.add(&agent.sums);
+    }
     if context.out.is_json() {
         let data = json!({ "session": first.session, "sums": whole, "agents": agents });
         context.out.data(data, &[])?;
@@ -75,30 +75,6 @@ pub fn run(context: &mut Context, arguments: &SessionArgs) -> Result<Exit, Failu
             .line(&format!("{name:width$}  {}", said(sums)))?;
     }
     Ok(Exit::Done)
-}
-
-/// Returns the sums of all agents.
-fn whole(agents: &[AgentSums]) -> Sums {
-    let mut whole = Sums::default();
-    for AgentSums { sums, .. } in agents {
-        let pairs = [
-            (&mut whole.requests, sums.requests),
-            (&mut whole.failed, sums.failed),
-            (&mut whole.unpriced, sums.unpriced),
-            (&mut whole.input, sums.input),
-            (&mut whole.cache_read, sums.cache_read),
-            (&mut whole.cache_write, sums.cache_write),
-            (&mut whole.output, sums.output),
-            (&mut whole.cost, sums.cost),
-            (&mut whole.saved, sums.saved),
-            (&mut whole.moves, sums.moves),
-            (&mut whole.moved, sums.moved),
-        ];
-        for (sum, more) in pairs {
-            *sum = sum.saturating_add(more);
-        }
-    }
-    whole
 }
 
 /// Returns a line for each agent, below the one that started it. One whose parent is not there, or
@@ -147,21 +123,8 @@ fn tree(agents: &[AgentSums], ascii: bool) -> Vec<(String, &Sums)> {
 }
 
 fn said(sums: &Sums) -> String {
-    let requests = if sums.requests == 1 {
-        "request"
-    } else {
-        "requests"
-    };
-    let all = sums.input.saturating_add(sums.cache_read);
-    let all = all.saturating_add(sums.cache_write);
-    let share = sums.cache_read.saturating_mul(100).checked_div(all);
-    let mut parts = vec![
-        format!("{} {requests}", sums.requests),
-        Money::nano_dollars(sums.cost).to_string(),
-    ];
-    if sums.unpriced > 0 {
-        parts.push(format!("+ {} unknown", sums.unpriced));
-    }
+    let share = requests::cache_share(sums.input, sums.cache_read, sums.cache_write);
+    let mut parts = vec![usage::requests(sums.requests), usage::cost_words(sums)];
     parts.extend(share.map(|share| format!("cache={share}%")));
     parts.push(format!("out={}", sums.output));
     if sums.failed > 0 {

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::HeaderMap;
+use relay_core::error::chain;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::StatusArgs;
@@ -245,7 +246,7 @@ pub async fn ask(endpoint: &Endpoint) -> Result<Health, Failure> {
         Err(_) => Err(GetError::Address),
     };
     let answer =
-        answer.map_err(|error| failure(format!("no relay answers at {url}: {}", error.chain())))?;
+        answer.map_err(|error| failure(format!("no relay answers at {url}: {}", chain(&error))))?;
     let health = serde_json::from_slice::<Health>(&answer.body);
     match health {
         Ok(health) if health.status.is_some() => Ok(health),

@@ -14,7 +14,7 @@ use relay_store::{By, Sums, usage};
 use serde_json::{Value, json};
 
 use crate::command::Context;
-use crate::command::requests::history;
+use crate::command::requests::{history, unreadable};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{GOOD, STRONG, WARN, paint};
@@ -126,13 +126,9 @@ fn since(text: &str) -> Result<Since, String> {
 /// Exit 1 when there is no history, or it cannot be read.
 pub fn run(context: &mut Context, arguments: &UsageArgs) -> Result<Exit, Failure> {
     let path = history(context, arguments.history.as_deref())?;
-    let shown = context.env.show_path(&path);
     let groups = usage(&path, arguments.by.into(), arguments.since.second());
-    let groups = groups.map_err(|error| {
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-        let message = format!("{shown}: {error}{}", cause.unwrap_or_default());
-        Failure::new(Exit::Failed, "history", message)
-    })?;
+    let shown = context.env.show_path(&path);
+    let groups = groups.map_err(|error| unreadable(shown, &error))?;
     if context.out.is_json() {
         let groups: Vec<Value> = groups.iter().map(as_json).collect();
         context.out.data(json!({ "groups": groups }), &[])?;
@@ -205,12 +201,7 @@ fn quoted(name: &str) -> String {
 fn screen(groups: &[Sums], ascii: bool) -> Vec<String> {
     let mut total = Sums::default();
     for sums in groups {
-        total.requests = total.requests.saturating_add(sums.requests);
-        total.unpriced = total.unpriced.saturating_add(sums.unpriced);
-        total.cost = total.cost.saturating_add(sums.cost);
-        total.saved = total.saved.saturating_add(sums.saved);
-        total.moves = total.moves.saturating_add(sums.moves);
-        total.moved = total.moved.saturating_add(sums.moved);
+        total.add(sums);
     }
     let top = groups.iter().map(|sums| sums.cost).max().unwrap_or(0);
     let width = groups.iter().map(|sums| shown(&sums.name).chars().count());
@@ -248,13 +239,14 @@ fn line(sums: &Sums, top: u64, width: usize, ascii: bool) -> String {
     format!("{name:width$}  {bar}{:pad$}  {cost}  {requests}", "")
 }
 
-fn requests(count: u64) -> String {
+/// Says how many requests there are.
+pub(super) fn requests(count: u64) -> String {
     let end = if count == 1 { "" } else { "s" };
     format!("{count} request{end}")
 }
 
 /// Says a cost, and for how many requests it is unknown.
-fn cost_words(sums: &Sums) -> String {
+pub(super) fn cost_words(sums: &Sums) -> String {
     let unknown = |words: String| paint(WARN, &words);
     match (known(sums), sums.unpriced) {
         (None, count) => unknown(format!("cost unknown ({count})")),

@@ -427,6 +427,8 @@ async fn a_session_is_a_tree_of_its_agents() {
         sim.push(Script::text("hello").usage(usage()));
         turn_of(&address, "claude-opus-5-5", &lines.concat()).await;
     }
+    let lines = "x-claude-code-session-id: 7000-1\r\n";
+    turn_of(&address, "a-model-nobody-prices", lines).await;
     served.stop();
     let shown = home.run(&["session", "4f"]).expect(0).stdout;
     let facts = "request $0.0340 cache=99% out=500";
@@ -437,6 +439,9 @@ async fn a_session_is_a_tree_of_its_agents() {
     let json = home.run(&["session", "4f1c-1", "--json"]).expect(0).json();
     assert_eq!(json["data"]["agents"].as_array().unwrap().len(), 3);
     assert_eq!(json["data"]["sums"]["cost"], 136_000_000);
+    let unknown = home.run(&["session", "7"]).expect(0).stdout;
+    assert!(unknown.contains("cost unknown (1)"), "{unknown}");
+    assert!(!unknown.contains('$'), "{unknown}");
     home.run(&["session", "6"]).expect(1);
     let several = home.run(&["session", ""]).expect(1);
     assert!(several.stderr.contains("several sessions"), "{several:?}");

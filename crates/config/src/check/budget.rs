@@ -9,7 +9,6 @@ use relay_core::price::Money;
 use relay_core::spend::{Budget, Limit, Per, Period};
 
 use super::Check;
-use super::provider::plain;
 use crate::plan::Plan;
 use crate::raw;
 use crate::walk::nearest;
@@ -49,12 +48,7 @@ impl Check<'_, '_> {
         }
         let help = "the name stands in logs and metrics";
         let name = self.needed(raw.name, &at("name"), help)?;
-        if !plain(&name) {
-            let message = "`name` must be 1 to 64 letters, digits, `-`, `_` or `.`".to_owned();
-            let help = "the name is a label of metrics";
-            self.fault(&at("name"), "config::bad_name", message, "not a name", help);
-            return None;
-        }
+        let name = self.plain(name, &at("name"), "the name is a label of metrics")?;
         self.unique(names, &name, &at("name"), "budget");
         Some(Budget {
             name: name.into(),

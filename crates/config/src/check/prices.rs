@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use relay_core::error::chain;
 use relay_core::price::Prices;
 
 use super::Check;
@@ -14,7 +15,7 @@ impl Check<'_, '_> {
     pub(super) fn price_file(&mut self, raw: raw::PriceList) -> Option<PathBuf> {
         let path = self.file(raw.list, "prices.list")?;
         let read = std::fs::read_to_string(&path).map_err(|error| error.to_string());
-        let read = read.and_then(|text| Prices::read(&text).map_err(|error| said(&error)));
+        let read = read.and_then(|text| Prices::read(&text).map_err(|error| chain(&error)));
         if let Err(why) = read {
             let help = "cc-relay prices --json prints one that can be read";
             let message = format!("the list of prices cannot be read: {why}");
@@ -28,13 +29,5 @@ impl Check<'_, '_> {
             return None;
         }
         Some(path)
-    }
-}
-
-/// Returns an error with its cause.
-fn said(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
     }
 }

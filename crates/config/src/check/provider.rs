@@ -103,12 +103,7 @@ impl Check<'_, '_> {
         names: &mut BTreeSet<String>,
     ) -> Option<String> {
         let name = self.needed(name, path, "the name stands in logs and commands")?;
-        if !plain(&name) {
-            let message = "`name` must be 1 to 64 letters, digits, `-`, `_` or `.`".to_owned();
-            let help = "choose a short plain name";
-            self.fault(path, "config::bad_name", message, "not a plain name", help);
-            return None;
-        }
+        let name = self.plain(name, path, "choose a short plain name")?;
         self.unique(names, &name, path, "provider");
         if !self.referenced(path) && mask::word(&name).contains(&name) {
             self.said.push(name.clone());
@@ -120,12 +115,18 @@ impl Check<'_, '_> {
         let vendor = vendor?;
         let path = format!("{path}.vendor");
         let vendor = self.needed(Some(vendor), &path, "such as `vendor: anthropic`")?;
-        if plain(&vendor) {
-            return Some(vendor);
-        }
-        let message = "`vendor` must be 1 to 64 letters, digits, `-`, `_` or `.`".to_owned();
         let help = "the same word for every provider that serves this vendor's models";
-        self.fault(&path, "config::bad_name", message, "not a plain name", help);
+        self.plain(vendor, &path, help)
+    }
+
+    /// Faults a name that is not short and plain.
+    pub(super) fn plain(&mut self, name: String, path: &str, help: &str) -> Option<String> {
+        if plain(&name) {
+            return Some(name);
+        }
+        let (_, key) = path.rsplit_once('.').unwrap_or(("", path));
+        let message = format!("`{key}` must be 1 to 64 letters, digits, `-`, `_` or `.`");
+        self.fault(path, "config::bad_name", message, "not a plain name", help);
         None
     }
 
@@ -289,7 +290,7 @@ fn kind(raw: raw::Kind) -> ProviderKind {
 }
 
 /// Tells whether a name is short and plain.
-pub(super) fn plain(name: &str) -> bool {
+fn plain(name: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     name.len() <= 64 && name.chars().all(good)
 }

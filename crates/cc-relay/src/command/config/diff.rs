@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use relay_config::{Change, Plan, Settings};
+use relay_core::error::chain;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -160,7 +161,7 @@ async fn ask(endpoint: &Endpoint, token: Option<HeaderValue>) -> Result<Running,
     }
     let answer = get_from(&base, "/config", headers, endpoint.trust.as_deref(), LIMIT).await;
     let answer =
-        answer.map_err(|error| failure(format!("no relay answers at {url}: {}", error.chain())))?;
+        answer.map_err(|error| failure(format!("no relay answers at {url}: {}", chain(&error))))?;
     if answer.status == StatusCode::UNAUTHORIZED {
         let message = format!("the relay at {url} does not know this client key");
         return Err(Failure::new(Exit::Unreachable, "unauthorized", message)

@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::{HeaderMap, Request, StatusCode, Uri, header};
 use relay_config::{CloudPlan, KeyPlan, Plan, ProviderPlan, ProxyPlan};
 use relay_core::credential::{OwnCredential, UpstreamCredential};
+use relay_core::error::chain;
 use relay_core::provider::{Changes, Provider};
 use relay_core::request::{Endpoint, Facts, Inbound};
 use relay_identity::identity;
@@ -242,7 +243,7 @@ fn unreachable(name: &str, provider: &ProviderPlan, error: &GetError) -> Finding
             "check base_url and the network; behind a proxy set HTTPS_PROXY"
         }
     };
-    let what = format!("{} cannot be reached: {}", provider.base_url, error.chain());
+    let what = format!("{} cannot be reached: {}", provider.base_url, chain(&error));
     Finding::error(name, what, fix)
 }
 

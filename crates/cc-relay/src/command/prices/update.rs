@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use relay_core::error::chain;
 use relay_core::price::{Prices, Rates};
 
 use super::public;
@@ -123,7 +124,7 @@ fn read(from: &str) -> Result<String, Failure> {
     let mut headers = HeaderMap::new();
     headers.insert(header::USER_AGENT, HeaderValue::from_static("cc-relay"));
     let answer = block_on(crate::http::get_from(&address, "", headers, None, LIMIT))?;
-    let answer = answer.map_err(|error| failed(error.chain()))?;
+    let answer = answer.map_err(|error| failed(chain(&error)))?;
     if answer.status != StatusCode::OK {
         return Err(failed(format!("status {}", answer.status.as_u16())));
     }

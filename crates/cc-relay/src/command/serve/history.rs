@@ -6,7 +6,8 @@
 use std::path::PathBuf;
 
 use relay_config::HistoryPlan;
-use relay_store::{Store, StoreError, StoreOptions};
+use relay_core::error::chain;
+use relay_store::{Store, StoreOptions};
 
 use crate::cli::ServeArgs;
 use crate::command::Context;
@@ -30,15 +31,4 @@ pub(super) fn open(
         requests: plan.requests,
     };
     Some(Store::open(options).map_err(|error| chain(&error)))
-}
-
-/// Returns an error with its causes.
-fn chain(error: &StoreError) -> String {
-    let mut words = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        words = format!("{words}: {error}");
-        cause = error.source();
-    }
-    words
 }
