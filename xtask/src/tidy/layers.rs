@@ -89,6 +89,32 @@ const LAYERS: &[Layer] = &[
         tests_may_use: &[],
         forbids: FORMS,
     },
+    // The management API's messages and client: they mean nothing by themselves.
+    Layer {
+        name: "relay-api",
+        may_use: &[],
+        tests_may_use: &[],
+        forbids: FORMS,
+    },
+    Layer {
+        name: "relay-manage",
+        may_use: &[
+            "relay-core",
+            "relay-proxy",
+            "relay-config",
+            "relay-store",
+            "relay-api",
+        ],
+        tests_may_use: &[],
+        forbids: &["clap"],
+    },
+    // A viewer: it knows the relay by its API alone.
+    Layer {
+        name: "relay-tui",
+        may_use: &["relay-api"],
+        tests_may_use: &[],
+        forbids: FORMS,
+    },
     // An independent witness: it shares no code with what it tests.
     Layer {
         name: "relay-sim",
@@ -107,6 +133,9 @@ const LAYERS: &[Layer] = &[
             "relay-identity",
             "relay-metrics",
             "relay-traces",
+            "relay-api",
+            "relay-manage",
+            "relay-tui",
             "relay-sim",
         ],
         tests_may_use: &[],
