@@ -245,6 +245,11 @@ impl Journey {
         std::mem::take(&mut self.log)
     }
 
+    /// Returns the attempts that failed so far.
+    pub fn tried(&self) -> &[Attempt] {
+        &self.log
+    }
+
     /// Returns the binding that the session came with.
     pub const fn binding(&self) -> Option<&Binding> {
         self.binding.as_ref()

@@ -1,16 +1,23 @@
 //! Headers that say how an answer came about, where `routing.debug` asks for them.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
+use relay_core::moment::Moment;
+use relay_core::record::RequestRecord;
 use relay_core::snapshot::Snapshot;
 
 use crate::finish::Exchange;
 
 /// Returns the headers; none where they are switched off. They name keys by their digests alone.
 pub(crate) fn told(snapshot: &Snapshot, exchange: &Exchange) -> HeaderMap {
+    if !snapshot.routing.debug {
+        return HeaderMap::new();
+    }
+    let headers = exchange.look(|record| of(snapshot, record, exchange.now()));
+    headers.unwrap_or_default()
+}
+
+fn of(snapshot: &Snapshot, record: &RequestRecord, now: Moment) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let Some(record) = exchange.record().filter(|_| snapshot.routing.debug) else {
-        return headers;
-    };
     let mut tell = |name: &'static str, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(HeaderName::from_static(name), value);
@@ -27,7 +34,6 @@ pub(crate) fn told(snapshot: &Snapshot, exchange: &Exchange) -> HeaderMap {
         return headers;
     };
     tell("x-cc-relay-provider", id.as_str());
-    let now = exchange.now();
     let Some(target) = snapshot.targets.iter().find(|target| target.id == *id) else {
         return headers;
     };

@@ -27,6 +27,7 @@ use crate::exhibit::{ExhibitOptions, shown_body, shown_headers};
 use crate::hold::Answer;
 use crate::observe::{Observer, Seen};
 use crate::settings::Reloads;
+use crate::underway::{Open, Underway};
 
 /// Takes the records of ended requests. It is called on the request's path: it must not wait.
 pub trait RecordSink: Send + Sync {
@@ -56,6 +57,7 @@ pub(crate) struct Shared {
     pub(crate) counters: Counters,
     pub(crate) sink: Arc<dyn RecordSink>,
     pub(crate) reloads: Reloads,
+    pub(crate) underway: Underway,
     /// How requests are traced, if they are.
     pub(crate) sampling: Option<Sampling>,
 }
@@ -64,9 +66,8 @@ pub(crate) struct Shared {
 pub(crate) struct Exchange {
     shared: Arc<Shared>,
     exhibit: ExhibitOptions,
-    /// Present until the end.
-    record: Option<Box<RequestRecord>>,
-    began: Instant,
+    request_id: Box<str>,
+    open: Arc<Open>,
     sent_at: Instant,
     /// When the attempt began whose receipt this is.
     receipt: Option<(Receipt, Moment)>,
@@ -75,7 +76,7 @@ pub(crate) struct Exchange {
 impl std::fmt::Debug for Exchange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Exchange")
-            .field("record", &self.record)
+            .field("request_id", &self.request_id)
             .finish_non_exhaustive()
     }
 }
@@ -89,7 +90,6 @@ impl Exchange {
         request_id: Box<str>,
     ) -> Self {
         shared.counters.live.fetch_add(1, Ordering::Relaxed);
-        let began = clock::now();
         let exhibit = options.headers.then(|| Box::new(exhibit(&head.headers)));
         let record = Box::new(RequestRecord {
             trace: Trace::begin(&head.headers, shared.sampling, || shared.clock.seed()),
@@ -98,30 +98,31 @@ impl Exchange {
             logs_connection: options.connection,
             exhibit,
             ..RequestRecord::begun(
-                request_id,
+                request_id.clone(),
                 head.method.clone(),
                 head.uri.path(),
                 clock::unix(),
             )
         });
+        let open = shared.underway.open(record);
         Self {
             shared: Arc::clone(shared),
             exhibit: options,
-            record: Some(record),
-            began,
-            sent_at: began,
+            request_id,
+            sent_at: open.began(),
+            open,
             receipt: None,
         }
     }
 
     /// Returns the name of the request.
     pub(crate) fn request_id(&self) -> &str {
-        self.record.as_ref().map_or("", |record| &record.request_id)
+        &self.request_id
     }
 
-    /// Returns what is known so far.
-    pub(crate) fn record(&self) -> Option<&RequestRecord> {
-        self.record.as_deref()
+    /// Reads what is known so far; `None` once it has ended.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&RequestRecord) -> T) -> Option<T> {
+        self.open.with(|record| look(record))
     }
 
     /// Returns the present moment.
@@ -183,37 +184,39 @@ impl Exchange {
         };
         if let Some(facts) = observer.stream_facts().filter(|facts| facts.started) {
             receipt.start(&facts.usage, self.shared.clock.now());
+            self.open.with(|record| {
+                record.usage = facts.usage;
+                record.events = facts.events;
+            });
         }
     }
 
     /// Notes bytes that go to the client.
     pub(crate) fn passed(&mut self, bytes: &[u8]) {
-        let first = self
-            .record
-            .as_ref()
-            .is_some_and(|record| record.response_bytes == 0);
-        let waited = first.then(|| self.sent_at.elapsed());
-        if first && let Some((receipt, since)) = &mut self.receipt {
-            let now = self.shared.clock.now();
-            receipt.first_event(now.since(*since), now);
-        }
-        let body_bytes = self.exhibit.body_bytes;
-        self.note(|record| {
+        let now = clock::now();
+        let (sent_at, body_bytes) = (self.sent_at, self.exhibit.body_bytes);
+        let mut first = false;
+        self.open.pass(now, |record| {
+            first = record.response_bytes == 0;
             let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             record.response_bytes = record.response_bytes.saturating_add(length);
-            record.time_to_first_event = waited.or(record.time_to_first_event);
+            if first {
+                record.time_to_first_event = Some(now.saturating_duration_since(sent_at));
+            }
             if first && body_bytes > 0 {
                 let exhibit = record.exhibit.get_or_insert_default();
                 exhibit.response_body = Some(shown_body(bytes, body_bytes));
             }
         });
+        if first && let Some((receipt, since)) = &mut self.receipt {
+            let now = self.shared.clock.now();
+            receipt.first_event(now.since(*since), now);
+        }
     }
 
     /// Notes something about the request.
     pub(crate) fn note(&mut self, note: impl FnOnce(&mut RequestRecord)) {
-        if let Some(record) = &mut self.record {
-            note(record);
-        }
+        self.open.with(note);
     }
 
     /// Ends with an answer of the relay's own that is no refusal.
@@ -245,11 +248,11 @@ impl Exchange {
     }
 
     fn end(&mut self, outcome: Outcome, seen: Option<Seen>) {
-        let Some(mut record) = self.record.take() else {
+        let Some(mut record) = self.shared.underway.close(&self.open) else {
             return;
         };
         record.outcome = outcome;
-        record.duration = self.began.elapsed();
+        record.duration = self.open.began().elapsed();
         if let Some(seen) = seen {
             record.observation = seen.observation();
             take_over(&mut record, seen);

@@ -39,6 +39,7 @@ mod server;
 mod settings;
 mod tls;
 mod travel;
+mod underway;
 mod wait;
 mod worker;
 
@@ -51,3 +52,4 @@ pub use probe::Probing;
 pub use server::{Hurry, Server, Witness};
 pub use settings::{LastReload, Reloads, Settings};
 pub use tls::{ServerTlsError, server_config};
+pub use underway::Glance;

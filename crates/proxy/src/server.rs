@@ -26,6 +26,7 @@ use crate::finish::{Counters, RecordSink, Shared};
 use crate::options::ServerOptions;
 use crate::run::{Outlet, Run};
 use crate::settings::{Reloads, Settings, View};
+use crate::underway::{Glance, Underway};
 use crate::worker::Worker;
 
 /// A running relay.
@@ -104,6 +105,7 @@ impl Server {
             board: options.board,
             counters: Counters::default(),
             reloads: Reloads::default(),
+            underway: Underway::default(),
             sink,
             sampling: options.sampling,
         });
@@ -263,6 +265,11 @@ impl Witness {
     /// Returns what became of the changes to the settings.
     pub fn reloads(&self) -> &Reloads {
         &self.shared.reloads
+    }
+
+    /// Looks at the requests under way, the oldest first.
+    pub fn underway(&self) -> Vec<Glance> {
+        self.shared.underway.glances()
     }
 }
 

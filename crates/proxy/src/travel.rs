@@ -317,6 +317,8 @@ impl<'a> Travel<'a> {
             now,
         };
         let goes_on = self.journey.set_back(leg, &facts, clock.seed());
+        let attempts = self.journey.tried().to_vec();
+        self.exchange.note(|record| record.attempts = attempts);
         self.keep_best(back);
         if goes_on && self.inbound.is_some() {
             return Ok(None);

@@ -15,10 +15,10 @@ use super::Exchange;
 impl Exchange {
     /// Begins an attempt.
     pub(crate) fn depart(&self, target: &Target) -> Departure {
-        let trace = self.record().and_then(|record| record.trace);
+        let trace = self.look(|record| record.trace).flatten();
         let traced = trace.is_some_and(|trace| trace.span.is_some());
         Departure {
-            began: self.began.elapsed(),
+            began: self.open.began().elapsed(),
             span: traced.then(|| SpanId::drawn(self.shared.clock.seed())),
             origin: Arc::clone(&target.origin),
         }
@@ -26,7 +26,7 @@ impl Exchange {
 
     /// Makes the upstream's request the child of the attempt's span.
     pub(crate) fn tell(&self, attempt: &Departure, headers: &mut HeaderMap) {
-        let trace = self.record().and_then(|record| record.trace);
+        let trace = self.look(|record| record.trace).flatten();
         if let (Some(trace), Some(span)) = (trace, attempt.span) {
             trace.put(span, headers);
         }
