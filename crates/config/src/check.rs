@@ -8,6 +8,7 @@ mod address;
 mod budget;
 mod client;
 mod cloud;
+mod grpc;
 mod history;
 mod key;
 mod metrics;
@@ -63,6 +64,7 @@ pub(crate) fn check(raw: raw::Raw, walk: &mut Walk<'_>) -> Plan {
     plan.history = history::plan(raw.history, !raw.budgets.is_empty());
     plan.budgets = check.budgets(raw.budgets, &plan);
     plan.traces = check.traces(raw.traces);
+    plan.grpc = check.grpc(raw.grpc);
     plan.price_file = check.price_file(raw.prices);
     check.exposure(&plan);
     plan.warnings = check.warnings;

@@ -144,6 +144,10 @@ fn credentials(plan: &Plan, out: &mut Settings) {
         let path = format!("server.auth.client_keys[{}].key", client.name);
         set(path, &client.secret);
     }
+    for token in &plan.grpc.tokens {
+        let path = format!("grpc.tokens[{}].token", token.name);
+        set(path, &token.secret);
+    }
     for header in &plan.traces.headers {
         let path = format!("traces.headers[{}].value", header.name);
         set(path, &header.value);

@@ -12,6 +12,7 @@ mod fault;
 mod load;
 mod mask;
 mod not_built;
+mod overrides;
 mod plan;
 mod raw;
 mod schema;
@@ -23,13 +24,15 @@ mod walk;
 pub use diff::{Change, Settings, compare, diff, settings};
 pub use fault::{Fault, Faults, SnippetLine};
 pub use load::{Env, Format, ProcessEnv, default_path, load, parse, server};
+pub use overrides::{Override, OverrideError, Overrides};
 pub use plan::{
     AccessKey, AffinityMode, AffinityPlan, Application, AuthPlan, AwsPlan, AzurePlan, BreakerPlan,
-    ClientKey, CloudPlan, CredentialHeader, DebugPlan, FilePlan, GooglePlan, HealthCheckPlan,
-    HealthPlan, HistoryPlan, HttpVersion, KeyPlace, KeyPlan, LimitsPlan, LogFormat, LogLevel,
-    LoggingPlan, MetricsPlan, ModelRule, Plan, PoolingPlan, ProviderKind, ProviderPlan, ProxyPlan,
-    RoutingPlan, RuntimePlan, SelectionPlan, ServerPlan, StrategyPlan, TlsPlan, TraceHeader,
-    TraceProtocol, TracesPlan, TriggerPlan, Variant, VersionPlan, Warning,
+    ClientKey, CloudPlan, CredentialHeader, DebugPlan, FilePlan, GooglePlan, GrpcListen, GrpcPlan,
+    GrpcRole, GrpcTls, GrpcToken, HealthCheckPlan, HealthPlan, HistoryPlan, HttpVersion, KeyPlace,
+    KeyPlan, LimitsPlan, LogFormat, LogLevel, LoggingPlan, MetricsPlan, ModelRule, Plan,
+    PoolingPlan, ProviderKind, ProviderPlan, ProxyPlan, RoutingPlan, RuntimePlan, SelectionPlan,
+    ServerPlan, StrategyPlan, TlsPlan, TraceHeader, TraceProtocol, TracesPlan, TriggerPlan,
+    Variant, VersionPlan, Warning,
 };
 pub use schema::schema;
 pub use show::show;

@@ -14,7 +14,8 @@ use crate::tree::{Kind, Node};
 pub(crate) const MASK: &str = "****";
 
 /// Known keys whose values are credentials or may hold one.
-pub(crate) const SECRET_KEYS: &[&str] = &["api_key", "bearer_secret", "key", "proxy", "value"];
+pub(crate) const SECRET_KEYS: &[&str] =
+    &["api_key", "bearer_secret", "key", "proxy", "token", "value"];
 
 /// How well known credentials begin.
 const PREFIXES: &[&str] = &[

@@ -31,7 +31,6 @@ const fn row(path: &'static str, when: When, what: &'static str) -> Row {
 /// Every feature that this version lacks.
 pub(crate) const ROWS: &[Row] = &[
     row("cache", When::Filled, "the cache"),
-    row("grpc", When::Filled, "the management API"),
     row(
         "logging.output",
         When::Present,

@@ -5,6 +5,7 @@
 //! hold a value that was not checked, nor show a credential: a [`Secret`] prints as its id.
 
 mod default;
+mod grpc;
 mod provider;
 mod routing;
 mod runtime;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use relay_core::secret::Secret;
 use relay_core::spend::Budget;
 
+pub use grpc::{GrpcListen, GrpcPlan, GrpcRole, GrpcTls, GrpcToken};
 pub use provider::{
     AccessKey, Application, AwsPlan, AzurePlan, CloudPlan, GooglePlan, KeyPlace, ProviderKind,
     ProviderPlan, RuntimePlan, VersionPlan,
@@ -50,6 +52,8 @@ pub struct Plan {
     pub history: HistoryPlan,
     /// Traces of requests, and who gets them.
     pub traces: TracesPlan,
+    /// The management API, and who may use it.
+    pub grpc: GrpcPlan,
     /// A list of prices that come before those of the program.
     pub price_file: Option<PathBuf>,
     /// What may be spent in a period, by whom.

@@ -7,6 +7,7 @@
 //! `not_built.rs`, not fields here.
 
 mod budget;
+mod grpc;
 mod provider;
 mod routing;
 
@@ -14,6 +15,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(crate) use budget::{Budget, Per, Period};
+pub(crate) use grpc::{Grpc, GrpcTls, GrpcToken, Role};
 pub(crate) use provider::{CountTokens, HttpVersion, Key, KeyHeader, Kind, Provider, Runtime};
 pub(crate) use routing::{
     Affinity, CircuitBreaker, FailOverOn, Health, ModelRule, Pooling, Routing, Selection, Strategy,
@@ -40,6 +42,8 @@ pub(crate) struct Raw {
     pub(crate) history: History,
     /// Traces of requests, and who gets them.
     pub(crate) traces: Traces,
+    /// The management API, and who may use it.
+    pub(crate) grpc: Grpc,
     /// What tokens cost.
     pub(crate) prices: PriceList,
     /// What may be spent in a period, by whom.

@@ -5,6 +5,7 @@
 //! than its last four characters, and those only of a long one.
 
 mod budget;
+mod grpc;
 mod provider;
 mod routing;
 mod traces;
@@ -46,6 +47,7 @@ pub fn show(plan: &Plan) -> String {
     page.metrics(&plan.metrics);
     page.history(&plan.history);
     page.traces(&plan.traces);
+    page.grpc(&plan.grpc);
     if let Some(file) = &plan.price_file {
         page.raw(0, "prices:");
         page.path(1, "list", file);

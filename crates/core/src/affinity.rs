@@ -248,6 +248,21 @@ impl Affinity {
         });
     }
 
+    /// Forgets where a session lives, with every model: its next request is placed anew. Whose
+    /// thinking it holds is still known. Returns how many bindings it had. Walks all bindings.
+    pub fn unpin(&self, session: SessionKey) -> usize {
+        let mut count = 0_usize;
+        self.bindings.for_each(|binding| {
+            if binding.is_of(session) {
+                count = count.saturating_add(1);
+                binding.warm_until = Moment::START;
+                binding.stage = Stage::Leaving;
+                binding.guest = None;
+            }
+        });
+        count
+    }
+
     /// Returns how many bindings there are, cold ones included.
     pub fn len(&self) -> usize {
         self.bindings.len()

@@ -130,6 +130,8 @@ pub struct Exhibit {
 /// One request, from its first byte to its last.
 #[derive(Debug, Clone)]
 pub struct RequestRecord {
+    /// Tells it from every other request of this run, whatever its client calls it.
+    pub number: u64,
     /// The client's `x-request-id`, or one of ours.
     pub request_id: Box<str>,
     /// `request-id` of the upstream.
@@ -229,6 +231,7 @@ impl RequestRecord {
         started: Duration,
     ) -> Self {
         Self {
+            number: 0,
             request_id,
             started,
             method,

@@ -147,13 +147,13 @@ impl Connector {
     }
 
     /// Returns the URL of the origin.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         let scheme = if self.options.tls { "https" } else { "http" };
         format!("{scheme}://{}", self.options.authority)
     }
 
     /// Returns how many connects failed since the last one that worked.
-    pub(crate) fn failures(&self) -> u64 {
+    pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
     }
 

@@ -3,6 +3,7 @@
 //! In: a listening socket and settings, and others later. Out: a [`Server`] that serves until it is
 //! stopped.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,6 +14,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use relay_core::board::Board;
 use relay_core::moment::Moment;
+use relay_core::snapshot::TargetId;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -270,6 +272,11 @@ impl Witness {
     /// Looks at the requests under way, the oldest first.
     pub fn underway(&self) -> Vec<Glance> {
         self.shared.underway.glances()
+    }
+
+    /// Counts the requests under way by the target where each is.
+    pub fn in_flight(&self) -> HashMap<TargetId, usize> {
+        self.shared.underway.by_target()
     }
 }
 

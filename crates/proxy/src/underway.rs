@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use relay_core::record::RequestRecord;
+use relay_core::snapshot::TargetId;
 
 use crate::clock;
 
@@ -20,8 +21,6 @@ const SHARDS: usize = 16;
 /// A request under way, as it is at one moment.
 #[derive(Debug)]
 pub struct Glance {
-    /// Tells it from every other request of this run, whatever its client calls it.
-    pub number: u64,
     /// What is known so far: its duration is that until now.
     pub record: RequestRecord,
     /// How long its answer has been silent; `None` before its first byte.
@@ -71,7 +70,6 @@ impl Open {
         // What a log line may show is nobody else's.
         record.exhibit = None;
         Some(Glance {
-            number: self.number,
             record,
             silent: passed_at.map(|at| now.saturating_duration_since(at)),
         })
@@ -87,8 +85,9 @@ pub(crate) struct Underway {
 
 impl Underway {
     /// Takes a request that begins.
-    pub(crate) fn open(&self, record: Box<RequestRecord>) -> Arc<Open> {
+    pub(crate) fn open(&self, mut record: Box<RequestRecord>) -> Arc<Open> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
+        record.number = number;
         let open = Arc::new(Open {
             number,
             began: clock::now(),
@@ -121,6 +120,20 @@ impl Underway {
         open.sort_unstable_by_key(|it| it.number);
         let now = clock::now();
         open.iter().filter_map(|it| it.glance(now)).collect()
+    }
+
+    /// Counts them by the target where each is.
+    pub(crate) fn by_target(&self) -> HashMap<TargetId, usize> {
+        let mut counts = HashMap::new();
+        for shard in &self.shards {
+            for open in shard.lock().values() {
+                if let Some(Some(target)) = open.with(|record| record.target.clone()) {
+                    let count: &mut usize = counts.entry(target).or_default();
+                    *count = count.saturating_add(1);
+                }
+            }
+        }
+        counts
     }
 
     fn shard(&self, number: u64) -> Option<&Mutex<HashMap<u64, Arc<Open>>>> {

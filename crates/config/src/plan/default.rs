@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::{
-    AffinityMode, AffinityPlan, AuthPlan, BreakerPlan, CloudPlan, DebugPlan, FilePlan,
+    AffinityMode, AffinityPlan, AuthPlan, BreakerPlan, CloudPlan, DebugPlan, FilePlan, GrpcPlan,
     HealthCheckPlan, HealthPlan, HistoryPlan, HttpVersion, LogFormat, LogLevel, LoggingPlan,
     MetricsPlan, Plan, PoolingPlan, ProviderKind, ProviderPlan, ProxyPlan, RoutingPlan, ServerPlan,
     StrategyPlan, TracesPlan, TriggerPlan,
@@ -26,6 +26,7 @@ impl Plan {
             metrics: MetricsPlan::default(),
             history: HistoryPlan::default(),
             traces: TracesPlan::default(),
+            grpc: GrpcPlan::default(),
             price_file: None,
             budgets: Vec::new(),
             warnings: Vec::new(),

@@ -62,6 +62,11 @@ pub(super) enum Stage {
 }
 
 impl Binding {
+    /// Tells whose it is.
+    pub(super) fn is_of(&self, session: SessionKey) -> bool {
+        self.session == session
+    }
+
     pub(super) fn new(session: SessionKey, model: &str, served: Served<'_>, now: Moment) -> Self {
         Self {
             home: served.home.clone(),

@@ -10,7 +10,7 @@ use memchr::memmem;
 
 use crate::chance;
 use crate::estimate;
-use crate::request::Facts;
+use crate::request::{Facts, SessionId};
 use crate::scan::{Elements, Members, member};
 
 /// The start of the system block that Claude Code strips of its meaning: it differs between requests
@@ -25,6 +25,13 @@ pub const LEAST_PREFIX_TOKENS: u64 = 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionKey(pub u64);
 
+impl SessionKey {
+    /// Returns that of a session that its client has named.
+    pub fn of(session: &SessionId) -> Self {
+        Self(chance::pair(1, chance::hash(session.as_str().as_bytes())))
+    }
+}
+
 /// Names a prefix: model, tools and system, which many conversations share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PrefixKey(pub u64);
@@ -33,7 +40,7 @@ pub struct PrefixKey(pub u64);
 /// what the user said first.
 pub fn session_key(facts: &Facts, body: &[u8]) -> SessionKey {
     if let Some(session) = &facts.session {
-        return SessionKey(chance::pair(1, chance::hash(session.as_str().as_bytes())));
+        return SessionKey::of(session);
     }
     let first = first_user_message(slice(facts.messages.as_ref(), body));
     SessionKey(chance::pair(prefix(facts, body), first))

@@ -1,0 +1,255 @@
+//! Streams: pulled by the subscriber, at its own pace.
+//!
+//! In: what the relay knows, and what was told of requests. Out: messages with a sequence number,
+//! one a second at least. A subscriber that is too slow misses what the bounded buffer does not
+//! hold, and is told how much. Nothing waits for it.
+
+use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::Stream;
+use futures_util::stream::unfold;
+use relay_api::v1;
+use relay_proxy::clock;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tonic::Status;
+
+use crate::ledger::{millis, traffic::Window};
+use crate::manager::Manager;
+use crate::tell::{ended, underway};
+use crate::watch::{LOOK, News};
+
+/// A stream of messages.
+pub(crate) type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// How long a stream may be silent.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Requests of which it is remembered when they were told of last.
+const PACED: usize = 4_096;
+
+/// Numbers the messages of one stream.
+#[derive(Debug)]
+struct Marks {
+    manager: Arc<Manager>,
+    sequence: u64,
+}
+
+impl Marks {
+    fn new(manager: &Arc<Manager>) -> Self {
+        Self {
+            manager: Arc::clone(manager),
+            sequence: 0,
+        }
+    }
+
+    fn next(&mut self, missed: u64) -> Option<v1::Mark> {
+        self.sequence = self.sequence.saturating_add(1);
+        Some(v1::Mark {
+            sequence: self.sequence,
+            instance_id: self.manager.instance().to_owned(),
+            sent_unix_ms: millis(clock::unix()),
+            missed,
+        })
+    }
+}
+
+/// Sends the state again and again.
+pub(crate) fn stats(
+    manager: &Arc<Manager>,
+    every: Duration,
+    window: Window,
+) -> Messages<v1::StreamStatsResponse> {
+    let mut beat = interval(every.min(HEARTBEAT));
+    beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let state = (Marks::new(manager), beat, None);
+    Box::pin(unfold(
+        state,
+        move |(mut marks, mut beat, mut due)| async move {
+            let now = beat.tick().await;
+            let stats = due.is_none_or(|due| now >= due).then(|| {
+                due = now.checked_add(every);
+                marks.manager.stats(window)
+            });
+            let message = v1::StreamStatsResponse {
+                mark: marks.next(0),
+                stats,
+            };
+            Some((Ok(message), (marks, beat, due)))
+        },
+    ))
+}
+
+/// Which requests a subscriber wants.
+#[derive(Debug, Default)]
+pub(crate) struct Filter {
+    pub(crate) provider: String,
+    pub(crate) session: String,
+    pub(crate) outcome: String,
+}
+
+impl Filter {
+    fn admits(&self, request: &v1::Request) -> bool {
+        let is = |wanted: &String, found: &String| wanted.is_empty() || wanted == found;
+        let went = request.provider == self.provider
+            || request
+                .attempts
+                .iter()
+                .any(|attempt| attempt.provider == self.provider);
+        (self.provider.is_empty() || went)
+            && is(&self.session, &request.session)
+            && is(&self.outcome, &request.outcome)
+    }
+}
+
+/// What one subscriber to requests has.
+struct Subscriber {
+    marks: Marks,
+    filter: Filter,
+    every: Duration,
+    kept: VecDeque<v1::Request>,
+    news: broadcast::Receiver<Arc<News>>,
+    missed: u64,
+    told: HashMap<u64, Instant>,
+}
+
+impl Subscriber {
+    /// Waits for the next thing to tell; `None` for nothing within a second.
+    async fn next(&mut self) -> Option<(v1::RequestChange, v1::Request)> {
+        if let Some(request) = self.kept.pop_front() {
+            return Some((v1::RequestChange::Kept, request));
+        }
+        let silence = sleep(HEARTBEAT);
+        tokio::pin!(silence);
+        loop {
+            let news = tokio::select! {
+                news = self.news.recv() => news,
+                () = &mut silence => return None,
+            };
+            match news {
+                Ok(news) if self.wants(&news) => return Some((news.change, news.request.clone())),
+                Ok(_) => {}
+                Err(RecvError::Lagged(missed)) => self.missed = self.missed.saturating_add(missed),
+                // The relay is stopping: the connection will say so.
+                Err(RecvError::Closed) => return std::future::pending().await,
+            }
+        }
+    }
+
+    fn wants(&mut self, news: &News) -> bool {
+        if !self.filter.admits(&news.request) {
+            return false;
+        }
+        let now = clock::now();
+        if news.change == v1::RequestChange::Ended {
+            self.told.remove(&news.number);
+            return true;
+        }
+        let is_due = self
+            .told
+            .get(&news.number)
+            .is_none_or(|at| now >= at.checked_add(self.every).unwrap_or(now));
+        if news.change == v1::RequestChange::Progressed && !is_due {
+            return false;
+        }
+        if self.told.len() >= PACED {
+            self.told.clear();
+        }
+        self.told.insert(news.number, now);
+        true
+    }
+}
+
+/// Sends what happens to requests.
+pub(crate) fn requests(
+    manager: &Arc<Manager>,
+    filter: Filter,
+    every: Duration,
+    backlog: usize,
+) -> Messages<v1::StreamRequestsResponse> {
+    // Before the look at what is there, so that nothing falls between.
+    let news = manager.watch().subscribe();
+    let mut kept: VecDeque<v1::Request> = VecDeque::new();
+    {
+        let books = manager.ledger().books();
+        for (_, record) in books.last.iter().rev() {
+            if kept.len() >= backlog {
+                break;
+            }
+            let request = ended(record);
+            if filter.admits(&request) {
+                kept.push_front(request);
+            }
+        }
+    }
+    if filter.outcome.is_empty() {
+        let open = manager.witness().underway();
+        kept.extend(
+            open.iter()
+                .map(underway)
+                .filter(|request| filter.admits(request)),
+        );
+    }
+    let subscriber = Subscriber {
+        marks: Marks::new(manager),
+        filter,
+        every,
+        kept,
+        news,
+        missed: 0,
+        told: HashMap::new(),
+    };
+    Box::pin(unfold(subscriber, |mut subscriber| async move {
+        let (change, request) = subscriber.next().await.unzip();
+        let missed = std::mem::take(&mut subscriber.missed);
+        let message = v1::StreamRequestsResponse {
+            mark: subscriber.marks.next(missed),
+            change: change.unwrap_or_default().into(),
+            request,
+        };
+        Some((Ok(message), subscriber))
+    }))
+}
+
+/// Sends events.
+pub(crate) fn events(
+    manager: &Arc<Manager>,
+    least: v1::Level,
+    backlog: u64,
+) -> Messages<v1::StreamEventsResponse> {
+    let from = manager.events().next().saturating_sub(backlog);
+    let state = (Marks::new(manager), VecDeque::new(), from, 0_u64);
+    let next = move |(mut marks, mut waiting, mut from, mut missed): (
+        Marks,
+        VecDeque<Arc<v1::Event>>,
+        u64,
+        u64,
+    )| async move {
+        let mut silent = Duration::ZERO;
+        while waiting.is_empty() && silent < HEARTBEAT {
+            let (new, gone) = marks.manager.events().since(from);
+            let count = u64::try_from(new.len()).unwrap_or(u64::MAX);
+            from = from.saturating_add(gone).saturating_add(count);
+            // What was asked for beyond what there ever was is not missed.
+            missed = if marks.sequence == 0 {
+                0
+            } else {
+                missed.saturating_add(gone)
+            };
+            waiting.extend(new.into_iter().filter(|event| event.level() >= least));
+            if waiting.is_empty() {
+                sleep(LOOK).await;
+                silent = silent.saturating_add(LOOK);
+            }
+        }
+        let message = v1::StreamEventsResponse {
+            mark: marks.next(std::mem::take(&mut missed)),
+            event: waiting.pop_front().map(|event| (*event).clone()),
+        };
+        Some((Ok(message), (marks, waiting, from, missed)))
+    };
+    Box::pin(unfold(state, next))
+}

@@ -1,0 +1,227 @@
+//! Looks at the requests again and again, while somebody wants to know.
+//!
+//! In: requests under way, and those that have ended. Out: what happened to each since the look
+//! before, once for all subscribers: that it began, went on to another candidate, passed bytes,
+//! ended. One that lived between two looks is told of all the same, step by step.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use relay_api::v1;
+use relay_core::record::RequestRecord;
+use relay_proxy::{Glance, Witness};
+use tokio::sync::broadcast;
+
+use crate::ledger::Ledger;
+use crate::tell::{ended, underway};
+
+/// Between two looks.
+pub(crate) const LOOK: Duration = Duration::from_millis(100);
+
+/// Changes that a subscriber can be behind.
+const BUFFER: usize = 4_096;
+
+/// Something that happened to a request.
+#[derive(Debug)]
+pub(crate) struct News {
+    pub(crate) change: v1::RequestChange,
+    /// Tells the request from all others.
+    pub(crate) number: u64,
+    pub(crate) request: v1::Request,
+}
+
+/// Where subscribers come in.
+#[derive(Debug)]
+pub(crate) struct Watch(broadcast::Sender<Arc<News>>);
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self(broadcast::Sender::new(BUFFER))
+    }
+}
+
+/// What was told of a request that is under way.
+#[derive(Debug, Default, Clone, Copy)]
+struct Told {
+    hops: usize,
+    bytes: u64,
+}
+
+impl Watch {
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Arc<News>> {
+        self.0.subscribe()
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.0.receiver_count() > 0
+    }
+
+    fn tell(&self, change: v1::RequestChange, number: u64, request: &v1::Request) {
+        let request = request.clone();
+        // Nobody may be left to hear of it.
+        drop(self.0.send(Arc::new(News {
+            change,
+            number,
+            request,
+        })));
+    }
+
+    /// Looks as long as it is not dropped.
+    pub(crate) async fn run(&self, witness: &Witness, ledger: &Ledger) {
+        let mut view = None;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if !self.is_wanted() {
+                view = None;
+                continue;
+            }
+            let seen =
+                view.get_or_insert_with(|| Seen::begin(&witness.underway(), ledger.books().next()));
+            // In this order, so that what ends in between is told of as ended, and after all else.
+            let open = witness.underway();
+            let mut books = ledger.books();
+            let next = books.next();
+            let new = usize::try_from(next.saturating_sub(seen.next)).unwrap_or(usize::MAX);
+            let skip = books.last.len().saturating_sub(new);
+            let over: Vec<Arc<RequestRecord>> = books
+                .last
+                .make_contiguous()
+                .iter()
+                .skip(skip)
+                .map(|it| Arc::clone(&it.1))
+                .collect();
+            drop(books);
+            seen.next = next;
+            seen.look(self, &open, &over);
+        }
+    }
+}
+
+/// What subscribers know.
+#[derive(Debug)]
+struct Seen {
+    open: HashMap<u64, Told>,
+    next: u64,
+}
+
+impl Seen {
+    fn begin(open: &[Glance], next: u64) -> Self {
+        let told = |glance: &Glance| {
+            let record = &glance.record;
+            let told = Told {
+                hops: record.attempts.len(),
+                bytes: record.response_bytes,
+            };
+            (record.number, told)
+        };
+        Self {
+            open: open.iter().map(told).collect(),
+            next,
+        }
+    }
+
+    fn look(&mut self, watch: &Watch, open: &[Glance], over: &[Arc<RequestRecord>]) {
+        use v1::RequestChange::{Ended, Progressed};
+        for glance in open {
+            let record = &glance.record;
+            let request = underway(glance);
+            let before = self.steps(watch, record, &request);
+            if record.response_bytes > before.bytes {
+                watch.tell(Progressed, record.number, &request);
+            }
+        }
+        for record in over {
+            let request = ended(record);
+            self.steps(watch, record, &request);
+            watch.tell(Ended, record.number, &request);
+            self.open.remove(&record.number);
+        }
+    }
+
+    /// Tells what is new of a request before its bytes; returns what was known.
+    fn steps(&mut self, watch: &Watch, record: &RequestRecord, request: &v1::Request) -> Told {
+        let now = Told {
+            hops: record.attempts.len(),
+            bytes: record.response_bytes,
+        };
+        let before = self.open.insert(record.number, now);
+        if before.is_none() {
+            watch.tell(v1::RequestChange::Started, record.number, request);
+        }
+        let before = before.unwrap_or_default();
+        for _ in before.hops..now.hops {
+            watch.tell(v1::RequestChange::Hopped, record.number, request);
+        }
+        before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use relay_core::record::{Attempt, Outcome};
+    use relay_core::snapshot::{Origin, TargetId};
+
+    fn record(number: u64, hops: usize, bytes: u64) -> RequestRecord {
+        let attempt = Attempt {
+            target: TargetId::new("a"),
+            key: None,
+            status: Some(529),
+            reason: "overloaded",
+            began: Duration::ZERO,
+            took: Duration::ZERO,
+            span: None,
+            origin: Arc::new(Origin {
+                vendor: "anthropic",
+                host: "h".into(),
+                port: 1,
+            }),
+        };
+        RequestRecord {
+            number,
+            attempts: vec![attempt; hops],
+            response_bytes: bytes,
+            outcome: Outcome::Complete,
+            ..RequestRecord::begun("r".into(), http::Method::POST, "/", Duration::ZERO)
+        }
+    }
+
+    fn open(number: u64, hops: usize, bytes: u64) -> Glance {
+        Glance {
+            record: record(number, hops, bytes),
+            silent: None,
+        }
+    }
+
+    #[test]
+    fn each_step_is_told_once_and_in_order() {
+        use v1::RequestChange::{Ended, Hopped, Progressed, Started};
+        let watch = Watch::default();
+        let mut told = watch.subscribe();
+        let mut seen = Seen::begin(&[open(1, 0, 0)], 0);
+        seen.look(&watch, &[open(1, 1, 0), open(2, 0, 0)], &[]);
+        seen.look(&watch, &[open(1, 1, 9), open(2, 0, 0)], &[]);
+        seen.look(
+            &watch,
+            &[open(2, 0, 0)],
+            &[Arc::new(record(1, 1, 12)), Arc::new(record(3, 2, 5))],
+        );
+        let mut steps = Vec::new();
+        while let Ok(news) = told.try_recv() {
+            steps.push((news.number, news.change));
+        }
+        let expected = [
+            (1, Hopped),
+            (2, Started),
+            (1, Progressed),
+            (1, Ended),
+            (3, Started),
+            (3, Hopped),
+            (3, Hopped),
+            (3, Ended),
+        ];
+        assert_eq!(steps, expected);
+        assert_eq!(seen.open.len(), 1, "what has ended is forgotten");
+    }
+}
