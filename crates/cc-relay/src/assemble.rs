@@ -26,7 +26,7 @@ use relay_core::strategy::{Kind, ModelRule};
 use relay_proxy::{ExhibitOptions, Probing, Settings, clock};
 
 pub use memory::Memory;
-use upstream::{Upstream, upstream};
+use upstream::{Upstream, place, upstream};
 
 /// Settings that could be put in force.
 #[expect(missing_debug_implementations, reason = "a snapshot holds secrets")]
@@ -37,6 +37,8 @@ pub struct Assembled {
     waiting: usize,
     prices: Prices,
     budgets: Vec<Budget>,
+    /// Upstreams that are switched off, with their place: what is known of them is kept.
+    resting: Vec<(String, String)>,
     /// Upstreams that stand in for another, and for which.
     principals: HashMap<TargetId, TargetId>,
     settings: Settings,
@@ -54,6 +56,11 @@ impl Assembled {
         for upstream in self.upstreams {
             let (name, kept) = upstream.commit(self.breaker, &memory.background);
             upstreams.insert(name, kept);
+        }
+        for (name, place) in self.resting {
+            if let Some(kept) = memory.take(&name, &place) {
+                upstreams.insert(name.into(), kept);
+            }
         }
         memory.upstreams = upstreams;
         self.settings
@@ -114,6 +121,7 @@ pub fn assemble(
         max_connections: server.max_connections,
     };
     Ok(Assembled {
+        resting: resting(plan),
         upstreams,
         breaker,
         sessions: routing.affinity.max_sessions,
@@ -123,6 +131,17 @@ pub fn assemble(
         principals,
         settings,
     })
+}
+
+/// Returns the upstreams that are switched off, with their place.
+fn resting(plan: &Plan) -> Vec<(String, String)> {
+    let disabled = plan.providers.iter().filter(|provider| !provider.enabled);
+    let named = |variant: relay_config::Variant| {
+        let place = place(&variant.plan);
+        (variant.plan.name, place)
+    };
+    let variants = disabled.flat_map(relay_config::ProviderPlan::variants);
+    variants.map(named).collect()
 }
 
 /// Returns what tokens cost: by the user's own list, else by that of the program.

@@ -56,6 +56,17 @@ impl Environment {
             .join("cc-relay")
     }
 
+    /// Returns the folder of this program's sockets: `$XDG_RUNTIME_DIR/cc-relay`, or where there is
+    /// none, `run` in [`Self::state_dir`].
+    pub fn runtime_dir(&self) -> PathBuf {
+        let base = self.get("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let base = base.filter(|path| path.is_absolute());
+        base.map_or_else(
+            || self.state_dir().join("run"),
+            |base| base.join("cc-relay"),
+        )
+    }
+
     /// Returns the usual place of the history.
     pub fn history(&self) -> PathBuf {
         self.state_dir().join("relay.db")

@@ -14,6 +14,7 @@ pub mod exit;
 pub mod failure;
 pub mod http;
 pub mod log;
+pub mod manage;
 pub mod metrics;
 pub mod output;
 pub mod past;

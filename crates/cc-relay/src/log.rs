@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use relay_config::{LogFormat, LogLevel, LoggingPlan};
 use relay_core::record::RequestRecord;
+use relay_manage::Events;
 use relay_proxy::{RecordSink, clock};
 
 use event::Event;
@@ -155,13 +156,16 @@ impl Log {
         inlet.map_or_else(Arc::default, |inlet| Arc::clone(&inlet.dropped))
     }
 
-    /// Sends the events of this process to this log.
+    /// Sends the events of this process to this log, and to whoever watches.
     ///
     /// # Errors
     /// If another subscriber is in place already.
-    pub fn subscribe(&self) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
+    pub fn subscribe(
+        &self,
+        watched: Arc<Events>,
+    ) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
         match &self.inlet {
-            Some(inlet) => event::subscribe(inlet.clone()),
+            Some(inlet) => event::subscribe(inlet.clone(), watched),
             None => Ok(()),
         }
     }

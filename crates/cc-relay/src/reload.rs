@@ -7,7 +7,8 @@
 mod watch;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use relay_config::{Faults, Plan, Warning};
@@ -91,9 +92,17 @@ impl Reloader {
         }
     }
 
-    /// Reads the files and puts in force what they say. `hasty`: nobody asked for it, so a file that
-    /// has a fault is looked at once more before it is refused.
-    pub async fn reload(&mut self, live: &mut Live, log: &Log, hasty: bool) {
+    /// Reads the files and puts in force what they say; returns what of that takes a restart. `hasty`:
+    /// nobody asked for it, so a file that has a fault is looked at once more before it is refused.
+    ///
+    /// # Errors
+    /// Why the plan before stays in force.
+    pub async fn reload(
+        &mut self,
+        live: &mut Live,
+        log: &Log,
+        hasty: bool,
+    ) -> Result<Vec<&'static str>, Unapplied> {
         let mut plan = self.read();
         if plan.is_err() && hasty {
             sleep(SECOND_LOOK).await;
@@ -103,14 +112,14 @@ impl Reloader {
         }
         let before = live.plan().clone();
         let applied = match plan {
-            Ok(plan) => live.apply(plan).map_err(|failure| said(&failure)),
-            Err(faults) => Err(first(&faults)),
+            Ok(plan) => live.apply(plan).map_err(Unapplied::Failure),
+            Err(faults) => Err(Unapplied::Faults(faults)),
         };
-        match applied {
+        match &applied {
             Ok(pending) => {
                 let now = live.plan();
                 // To whoever reads the log as it was.
-                tell(&before, now, &pending);
+                tell(&before, now, pending);
                 if now.logging != before.logging
                     && let Err(error) = log.configure(&now.logging)
                 {
@@ -118,11 +127,37 @@ impl Reloader {
                 }
                 live.server().reloads().accept(clock::unix());
             }
-            Err(why) => {
+            Err(unapplied) => {
+                let why = unapplied.to_string();
                 live.server().reloads().refuse(&why);
                 let kept = before.digest.as_str();
                 error!(kept, %why, "config.refused");
             }
+        }
+        applied
+    }
+
+    /// Returns where the configuration is, or would be.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+}
+
+/// Why a configuration was not put in force.
+#[derive(Debug)]
+pub enum Unapplied {
+    /// It has faults.
+    Faults(Faults),
+    /// It cannot be put in force here.
+    Failure(Failure),
+}
+
+impl fmt::Display for Unapplied {
+    /// One line without any secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Faults(faults) => f.write_str(&first(faults)),
+            Self::Failure(failure) => f.write_str(&said(failure)),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use relay_config::Plan;
+use relay_config::{Overrides, Plan};
 use relay_core::board::Board;
 use relay_core::trace::Sampling;
 use relay_proxy::{Background, RecordSink, Server, ServerOptions, server_config};
@@ -28,6 +28,11 @@ const BACKLOG: i32 = 1024;
 pub struct Live {
     server: Server,
     memory: Memory,
+    /// What the file says.
+    file_plan: Plan,
+    /// What was changed over it while the relay runs.
+    overrides: Overrides,
+    /// Both together: what is in force.
     plan: Plan,
 }
 
@@ -67,16 +72,35 @@ impl Live {
         Ok(Self {
             server,
             memory,
+            file_plan: plan.clone(),
+            overrides: Overrides::default(),
             plan,
         })
     }
 
-    /// Puts another plan in force, whole or not at all. Requests under way end as they began;
-    /// windows, breakers, bindings and open connections go on. Returns what of it takes a restart.
+    /// Puts another plan of the file in force, with what was changed over the one before, whole or not
+    /// at all. Requests under way end as they began; windows, breakers, bindings and open connections
+    /// go on. Returns what of it takes a restart.
     ///
     /// # Errors
     /// As [`Live::start`]; the plan before then stays in force.
-    pub fn apply(&mut self, plan: Plan) -> Result<Vec<&'static str>, Failure> {
+    pub fn apply(&mut self, file_plan: Plan) -> Result<Vec<&'static str>, Failure> {
+        let pending = self.put(self.overrides.lay_over(file_plan.clone()))?;
+        self.file_plan = file_plan;
+        Ok(pending)
+    }
+
+    /// Puts other changes over the file's plan in force, as [`Self::apply`] does another plan.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn change(&mut self, overrides: Overrides) -> Result<(), Failure> {
+        self.put(overrides.lay_over(self.file_plan.clone()))?;
+        self.overrides = overrides;
+        Ok(())
+    }
+
+    fn put(&mut self, plan: Plan) -> Result<Vec<&'static str>, Failure> {
         refuse_open_door(&plan)?;
         let assembled = prepare(&plan, &self.memory)?;
         if plan.server.listen != self.plan.server.listen {
@@ -96,6 +120,9 @@ impl Live {
         }
         if plan.traces != self.plan.traces {
             pending.push("traces");
+        }
+        if plan.grpc != self.plan.grpc {
+            pending.push("grpc");
         }
         if plan.server.workers != self.plan.server.workers {
             pending.push("server.workers");
@@ -117,6 +144,11 @@ impl Live {
     /// Returns the plan in force.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Returns the file's plan, and what was changed over it.
+    pub fn origin(&self) -> (&Plan, &Overrides) {
+        (&self.file_plan, &self.overrides)
     }
 
     /// As [`Server::stop`].

@@ -7,6 +7,7 @@
 
 mod check;
 mod diff;
+mod edit;
 mod expand;
 mod fault;
 mod load;
@@ -16,12 +17,14 @@ mod overrides;
 mod plan;
 mod raw;
 mod schema;
+mod seal;
 mod show;
 mod source;
 mod tree;
 mod walk;
 
 pub use diff::{Change, Settings, compare, diff, settings};
+pub use edit::{CheckText, Edit, EditError, NewKey};
 pub use fault::{Fault, Faults, SnippetLine};
 pub use load::{Env, Format, ProcessEnv, default_path, load, parse, server};
 pub use overrides::{Override, OverrideError, Overrides};
@@ -35,6 +38,7 @@ pub use plan::{
     Variant, VersionPlan, Warning,
 };
 pub use schema::schema;
+pub use seal::{UnknownMark, seal, unseal};
 pub use show::show;
 
 /// The commented starter that `config init` writes.

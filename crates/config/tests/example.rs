@@ -41,6 +41,10 @@ fn env() -> HashMap<String, String> {
             "CC_RELAY_TRACES_AUTHORIZATION",
             "Bearer traces-0123456789".to_owned(),
         ),
+        (
+            "CC_RELAY_MANAGE_TOKEN",
+            "manage-0123456789abcdef".to_owned(),
+        ),
         ("CC_RELAY_PRICE_LIST", here("../core/data/prices.json")),
     ]
     .map(|(name, value)| (name.to_owned(), value))
@@ -226,7 +230,7 @@ fn other(pointer: &str, value: &Value) -> Option<Value> {
         "strategy" if pointer == "/routing/strategy" => json!("shuffle"),
         "strategy" => json!("weighted"),
         "enabled" if value == "auto" => json!(false),
-        "listen" | "prometheus_listen" => json!("127.0.0.1:1"),
+        "listen" | "web_listen" | "prometheus_listen" => json!("127.0.0.1:1"),
         "prometheus_endpoint" => json!("/other"),
         "proxy" => json!("none"),
         "http_version" => json!("http1"),
@@ -243,11 +247,12 @@ fn other(pointer: &str, value: &Value) -> Option<Value> {
         "runtime" => json!("invoke"),
         // Kept for older files: a warning says that it is not sent.
         "azure_api_version" => return None,
+        "role" => json!("read"),
         "per" => json!("session"),
         "period" => json!("day"),
         "usd" => json!("26"),
         "list" => json!(here("tests/prices.json")),
-        "cert_file" | "key_file" | "ca_file" => json!(here("src/lib.rs")),
+        "cert_file" | "key_file" | "ca_file" | "client_ca_file" => json!(here("src/lib.rs")),
         "keep" | "workers" | "sample_percent" => json!(7),
         _ => match value {
             Value::Bool(flag) => json!(!flag),
@@ -364,7 +369,8 @@ fn show_is_a_configuration_again() {
         shown.contains("…a91f") && !shown.contains("sk-ant"),
         "{shown}"
     );
-    let again = parse("c", &shown.replace('…', "sk-"), Format::Yaml, &env()).unwrap();
+    let unmasked = shown.replace('…', "sk-0123456789-");
+    let again = parse("c", &unmasked, Format::Yaml, &env()).unwrap();
     let mut both = [plan, again];
     for plan in &mut both {
         plan.server.auth.client_keys.iter_mut().for_each(|key| {
@@ -375,6 +381,9 @@ fn show_is_a_configuration_again() {
                 key.secret = relay_core::secret::Secret::new("x");
             }
             forget(&mut provider.cloud);
+        }
+        for token in &mut plan.grpc.tokens {
+            token.secret = relay_core::secret::Secret::new("x");
         }
         plan.traces.headers.iter_mut().for_each(|header| {
             header.value = relay_core::secret::Secret::new("x");

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use relay_api::v1;
-use relay_config::{NewKey, Override, Plan, ProviderPlan};
+use relay_config::{Edit, NewKey, Override, Plan, ProviderPlan};
 use relay_core::affinity::SessionState;
 use relay_core::price::{Day, Money};
 use relay_core::secret::KeyId;
@@ -15,6 +15,7 @@ use relay_core::snapshot::Target;
 use tonic::{Code, Status};
 
 use crate::ledger::traffic::Window;
+use crate::manager::Check;
 use crate::refusal::{missing, refuse};
 use crate::situation::Situation;
 use crate::tell::Place;
@@ -24,113 +25,83 @@ const MUCH_PERCENT: u64 = 50;
 
 /// Tells what a change would do.
 pub(crate) fn of(place: &Place<'_>, change: &Override, after: &Plan, persist: bool) -> v1::Change {
-    let mut effects = Vec::new();
-    let mut severe = false;
-    let summary = match change {
+    let mut told = v1::Change {
+        summary: summary(change),
+        lasts_over_reload: true,
+        lasts_over_restart: persist,
+        ..at_once(place)
+    };
+    match change {
         Override::Provider {
             name,
             enabled: false,
-        } => {
-            severe = leaving(place, name, after, &mut effects);
-            effect(
-                &mut effects,
-                "undo",
-                format!("cc-relay provider enable {name}"),
-            );
-            format!("disable {name}")
+        } => told.severe = leaving(place, name, after, &mut told.effects),
+        Override::Provider { enabled: true, .. } => {
+            let text = format!("requests may go to {}", order(after));
+            add(&mut told, "then", &text);
         }
-        Override::Provider {
-            name,
-            enabled: true,
-        } => {
-            let order = order(after);
-            effect(&mut effects, "then", format!("requests may go to {order}"));
-            effect(
-                &mut effects,
-                "undo",
-                format!("cc-relay provider disable {name}"),
-            );
-            format!("enable {name}")
+        Override::KeyOff { provider, key } | Override::KeyRemoved { provider, key } => {
+            key_leaving(place, (provider, key), after, &mut told.effects);
         }
-        Override::KeyOff { provider, key } => {
-            key_leaving(place, provider, key, after, &mut effects);
-            effect(
-                &mut effects,
-                "undo",
-                format!("cc-relay key enable {provider} {key}"),
-            );
-            format!("disable key {key} of {provider}")
+        Override::KeyOn { provider, .. } | Override::KeyAdded { provider, .. } => {
+            let text = format!("it takes its share of {provider}'s requests");
+            add(&mut told, "then", &text);
         }
-        Override::KeyRemoved { provider, key } => {
-            key_leaving(place, provider, key, after, &mut effects);
-            format!("remove key {key} of {provider}")
-        }
-        Override::KeyOn { provider, key } => {
-            effect(
-                &mut effects,
-                "then",
-                format!("it takes its share of {provider}'s requests"),
-            );
-            effect(
-                &mut effects,
-                "undo",
-                format!("cc-relay key disable {provider} {key}"),
-            );
-            format!("enable key {key} of {provider}")
-        }
-        Override::KeyAdded { provider, key } => {
-            let name = &key.name;
-            effect(
-                &mut effects,
-                "then",
-                format!("it takes its share of {provider}'s requests"),
-            );
-            effect(
-                &mut effects,
-                "undo",
-                format!("cc-relay key remove {provider} {name}"),
-            );
-            format!("add key {name} to {provider}")
-        }
-        Override::Strategy(_) => {
-            let (before, now) = (
-                place.situation.plan.routing.strategy.as_str(),
-                after.routing.strategy.as_str(),
-            );
-            effect(
-                &mut effects,
-                "now",
-                "requests under way go on as they began".to_owned(),
-            );
-            effect(&mut effects, "then", format!("{now} over {}", order(after)));
-            effect(
-                &mut effects,
+        Override::Strategy(strategy) => {
+            add(&mut told, "now", "requests under way go on as they began");
+            let text = format!("{} over {}", strategy.as_str(), order(after));
+            add(&mut told, "then", &text);
+            add(
+                &mut told,
                 "cache",
-                "sessions with a warm cache stay where it is".to_owned(),
+                "sessions with a warm cache stay where it is",
             );
-            effect(
-                &mut effects,
-                "undo",
-                format!("cc-relay routing set {before}"),
-            );
-            format!("route by {now}")
         }
-    };
+    }
+    if let Some(text) = undo(place, change) {
+        add(&mut told, "undo", &text);
+    }
     let until = if persist {
         "it is written to the configuration's file"
     } else {
         "the relay is started again, or it is undone; a reload does not end it"
     };
-    effect(&mut effects, "until", until.to_owned());
-    v1::Change {
-        applied: false,
-        summary,
-        effects,
-        severe,
-        lasts_over_reload: true,
-        lasts_over_restart: persist,
-        config_digest: place.settings.snapshot.digest.to_string(),
+    add(&mut told, "until", until);
+    told
+}
+
+/// Says a change in a few words.
+pub fn summary(change: &Override) -> String {
+    match change {
+        Override::Provider { name, enabled } => {
+            format!("{} {name}", if *enabled { "enable" } else { "disable" })
+        }
+        Override::KeyOff { provider, key } => format!("disable key {key} of {provider}"),
+        Override::KeyOn { provider, key } => format!("enable key {key} of {provider}"),
+        Override::KeyRemoved { provider, key } => format!("remove key {key} of {provider}"),
+        Override::KeyAdded { provider, key } => format!("add key {} to {provider}", key.name),
+        Override::Strategy(strategy) => format!("route by {}", strategy.as_str()),
     }
+}
+
+/// Returns the command that undoes a change, where one does.
+fn undo(place: &Place<'_>, change: &Override) -> Option<String> {
+    Some(match change {
+        Override::Provider { name, enabled } => {
+            let word = if *enabled { "disable" } else { "enable" };
+            format!("cc-relay provider {word} {name}")
+        }
+        Override::KeyOff { provider, key } => format!("cc-relay key enable {provider} {key}"),
+        Override::KeyOn { provider, key } => format!("cc-relay key disable {provider} {key}"),
+        Override::KeyAdded { provider, key } => {
+            format!("cc-relay key remove {provider} {}", key.name)
+        }
+        Override::KeyRemoved { .. } => return None,
+        Override::Strategy(_) => {
+            let before = place.settings.snapshot.routing.kind.name();
+            format!("cc-relay routing set {before}")
+        }
+    })
 }
 
 fn effect(effects: &mut Vec<v1::Effect>, topic: &str, text: String) {
@@ -241,8 +212,7 @@ fn orphans(place: &Place<'_>, name: &str) -> BTreeSet<String> {
 
 fn key_leaving(
     place: &Place<'_>,
-    provider: &str,
-    key: &str,
+    (provider, key): (&str, &str),
     after: &Plan,
     effects: &mut Vec<v1::Effect>,
 ) {
@@ -338,19 +308,24 @@ pub(crate) fn persisted(
     situation: &Situation,
     change: &Override,
     new: Option<&NewKey>,
+    check: &Check,
 ) -> Result<(String, String), Status> {
     let (text, revision) = crate::file::read(&situation.file)?;
     let format = crate::file::format(&situation.file)?;
-    let set = |path: String, value: &str| relay_config::set(&text, format, &path, value);
+    let check = |text: &str| check(text, format);
+    let edit = Edit {
+        text: &text,
+        format,
+        check: &check,
+    };
+    let set = |path: String, value: &str| edit.set(&path, value);
     let edited = match change {
         Override::Provider { name, enabled } => set(
             format!("providers[{name}].enabled"),
             if *enabled { "true" } else { "false" },
         ),
         Override::Strategy(strategy) => set("routing.strategy".to_owned(), strategy.as_str()),
-        Override::KeyRemoved { provider, key } => {
-            relay_config::remove_key(&text, format, provider, key)
-        }
+        Override::KeyRemoved { provider, key } => edit.remove_key(provider, key),
         Override::KeyOff { .. } | Override::KeyOn { .. } => {
             return Err(refuse(
                 Code::InvalidArgument,
@@ -361,7 +336,7 @@ pub(crate) fn persisted(
         }
         Override::KeyAdded { provider, key } => {
             let new = new.ok_or_else(|| missing("key", &key.name, "send it once more"))?;
-            relay_config::add_key(&text, format, provider, new)
+            edit.add_key(provider, new)
         }
     };
     let edited = edited.map_err(|error| {

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 use relay_api::v1;
+use relay_core::price::Money;
 use relay_core::record::RequestRecord;
 use relay_proxy::RecordSink;
 
@@ -101,7 +102,7 @@ impl Today {
                 ..Self::default()
             };
         }
-        let cost = record.cost.map_or(0, |cost| cost.as_nano_dollars());
+        let cost = record.cost.map_or(0, Money::as_nano_dollars);
         self.cost = self.cost.saturating_add(cost);
         self.unpriced = self.unpriced.saturating_add(u64::from(unpriced(record)));
         self.requests = self.requests.saturating_add(1);
@@ -172,6 +173,15 @@ impl Books {
     /// Returns the number that the next one will have.
     pub(crate) fn next(&self) -> u64 {
         self.next
+    }
+
+    /// Returns those from this number on that are still kept, and the number of the next one.
+    pub(crate) fn since(&self, number: u64) -> (Vec<Arc<RequestRecord>>, u64) {
+        let new = self.last.iter().filter(|(it, _)| *it >= number);
+        (
+            new.map(|(_, record)| Arc::clone(record)).collect(),
+            self.next,
+        )
     }
 
     /// Sums all.

@@ -22,6 +22,7 @@ mod situation;
 mod tell;
 mod watch;
 
+pub use consequence::summary;
 pub use events::Events;
 pub use file::{replace, revision};
 pub use ledger::{Ledger, Today};

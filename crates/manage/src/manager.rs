@@ -203,7 +203,7 @@ impl Manager {
                     target.station.keys.unpark(key.id);
                 }
             }
-            self.made(change, dry_run, by)
+            Ok(self.made(change, dry_run, by))
         })
     }
 
@@ -234,18 +234,18 @@ impl Manager {
             if !dry_run {
                 affinity.unpin(session);
             }
-            self.made(change, dry_run, by)
+            Ok(self.made(change, dry_run, by))
         })
     }
 
     /// Says that a change was made, unless it was only asked about.
-    fn made(&self, mut change: v1::Change, dry_run: bool, by: &str) -> Result<v1::Change, Status> {
+    fn made(&self, mut change: v1::Change, dry_run: bool, by: &str) -> v1::Change {
         change.applied = !dry_run;
         if !dry_run {
             info!(by, what = %change.summary, "manage.change");
             self.stats.lock().clear();
         }
-        Ok(change)
+        change
     }
 
     /// Makes a change over the file's plan, or tells what it would do.
@@ -268,7 +268,8 @@ impl Manager {
             return Ok(told);
         }
         let order = if options.persist {
-            let (text, revision) = consequence::persisted(&situation, &change, new)?;
+            let (text, revision) =
+                consequence::persisted(&situation, &change, new, &self.options.check)?;
             Order::Write { text, revision }
         } else {
             Order::Override(change)

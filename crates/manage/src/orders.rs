@@ -3,6 +3,8 @@
 //! In: an order and who gave it. Out: what came of it. One is carried out after the other, by the
 //! thread that also follows the configuration's file, so that no two changes meet.
 
+use std::fmt;
+
 use relay_config::{Faults, Override, OverrideError};
 use tokio::sync::{mpsc, oneshot};
 use tonic::{Code, Status};
@@ -56,39 +58,46 @@ pub enum Refused {
     Failed(String, String),
 }
 
+impl fmt::Display for Refused {
+    /// Without any secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Override(error) => error.fmt(f),
+            Self::Faults(faults) => {
+                let first = faults.iter().next();
+                let first = first.map_or("", |fault| fault.message.as_str());
+                write!(f, "the configuration has faults: {first}")
+            }
+            Self::Stale => f.write_str("the file was changed by somebody else"),
+            Self::NoFile => f.write_str("the relay runs without a configuration's file"),
+            Self::Failed(message, _) => f.write_str(message),
+        }
+    }
+}
+
 impl Refused {
     /// Returns it as a status. Faults are told otherwise where a response has room for them.
     pub(crate) fn status(&self) -> Status {
-        match self {
-            Self::Override(error) => refusal::change(error),
-            Self::Faults(faults) => {
-                let first = faults
-                    .iter()
-                    .next()
-                    .map_or_else(String::new, |it| it.message.clone());
-                let message = format!("the configuration has faults: {first}");
-                let fix = "cc-relay config validate tells each";
-                refuse(Code::FailedPrecondition, "CONFIG_INVALID", message, fix)
-            }
-            Self::Stale => refuse(
+        let (code, reason, fix) = match self {
+            Self::Override(error) => return refusal::change(error),
+            Self::Faults(_) => (
+                Code::FailedPrecondition,
+                "CONFIG_INVALID",
+                "cc-relay config validate tells each",
+            ),
+            Self::Stale => (
                 Code::Aborted,
                 "REVISION_CHANGED",
-                "the file was changed by somebody else",
                 "get it again, and make the change in that",
             ),
-            Self::NoFile => refuse(
+            Self::NoFile => (
                 Code::FailedPrecondition,
                 "NO_FILE",
-                "the relay runs without a configuration's file",
                 "write one with cc-relay config init, or leave out persist",
             ),
-            Self::Failed(message, fix) => refuse(
-                Code::FailedPrecondition,
-                "NOT_APPLIED",
-                message.clone(),
-                fix,
-            ),
-        }
+            Self::Failed(_, fix) => (Code::FailedPrecondition, "NOT_APPLIED", fix.as_str()),
+        };
+        refuse(code, reason, self.to_string(), fix)
     }
 }
 

@@ -81,7 +81,7 @@ impl Sockets {
                 sockets.unix = Some((listener, path.clone()));
             }
             Some(Listen::Tcp(address)) => {
-                sockets.tcp = Some(port(*address).map_err(named(address.to_string()))?)
+                sockets.tcp = Some(port(*address).map_err(named(address.to_string()))?);
             }
             None => {}
         }
@@ -210,7 +210,7 @@ fn servers(
         });
         let router = services(Server::builder(), manager, &door)?;
         servers.push(Box::pin(async move {
-            told(router.serve_with_incoming(incoming).await)
+            told(router.serve_with_incoming(incoming).await);
         }));
     }
     let door = Door::new(&plan.tokens, None);
@@ -219,7 +219,7 @@ fn servers(
             TcpIncoming::from(tokio::net::TcpListener::from_std(listener).map_err(setup)?);
         let router = services(secured(plan)?, manager, &door)?;
         servers.push(Box::pin(async move {
-            told(router.serve_with_incoming(incoming).await)
+            told(router.serve_with_incoming(incoming).await);
         }));
     }
     if let Some(listener) = sockets.web {
@@ -228,7 +228,7 @@ fn servers(
         let builder = secured(plan)?.accept_http1(true).layer(GrpcWebLayer::new());
         let router = services(builder, manager, &door)?;
         servers.push(Box::pin(async move {
-            told(router.serve_with_incoming(incoming).await)
+            told(router.serve_with_incoming(incoming).await);
         }));
     }
     Ok(servers)
@@ -265,7 +265,7 @@ fn certificates(tls: &GrpcTls) -> Result<ServerTlsConfig, ServeError> {
 
 /// Adds the services. Health and reflection tell nothing of this relay, and are for all who come.
 fn services<L: Clone>(
-    mut builder: Server<L>,
+    builder: Server<L>,
     manager: &Arc<Manager>,
     door: &Door,
 ) -> Result<Router<L>, ServeError> {

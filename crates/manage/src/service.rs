@@ -3,32 +3,31 @@
 //! In: a request from somebody who was let in. Out: its answer. What may be done by whom is decided
 //! here, and nothing else: a call is a few lines that ask others.
 
+mod answers;
+mod arguments;
 mod config;
 mod streams;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use relay_api::v1;
 use relay_api::v1::relay_manager_server::RelayManager;
-use relay_config::{GrpcRole, KeyPlan, LimitsPlan, NewKey, Override, StrategyPlan};
+use relay_config::{GrpcRole, KeyPlan, Override, StrategyPlan};
 use relay_core::affinity::key::SessionKey;
 use relay_core::request::SessionId;
 use relay_core::secret::Secret;
-use relay_store::By;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
 use crate::caller;
 use crate::events;
 use crate::ledger::{self, MOST_SESSIONS, traffic::Window};
 use crate::manager::Manager;
-use crate::orders::Order;
-use crate::refusal::{argument, missing, refuse};
+use crate::refusal::argument;
 use crate::tell;
+use arguments::{backlog, between, new_key, window};
 use streams::{Filter, Messages};
 
 /// The service.
-#[expect(missing_debug_implementations, reason = "a snapshot holds secrets")]
 pub(crate) struct Service(pub(crate) Arc<Manager>);
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -90,10 +89,8 @@ impl RelayManager for Service {
         call: Request<v1::StreamEventsRequest>,
     ) -> Answer<Self::StreamEventsStream> {
         let asked = call.into_inner();
-        let least = match asked.least() {
-            v1::Level::Unspecified => v1::Level::Info,
-            least => least,
-        };
+        let least = Some(asked.least()).filter(|it| *it != v1::Level::Unspecified);
+        let least = least.unwrap_or(v1::Level::Info);
         let backlog = backlog(asked.backlog, events::KEPT)?;
         let backlog = u64::try_from(backlog).unwrap_or(u64::MAX);
         Ok(Response::new(streams::events(&self.0, least, backlog)))
@@ -103,20 +100,7 @@ impl RelayManager for Service {
         &self,
         call: Request<v1::GetRequestRequest>,
     ) -> Answer<v1::GetRequestResponse> {
-        let id = call.into_inner().id;
-        let open = self.0.witness().underway();
-        let open = open.iter().rev().find(|it| *it.record.request_id == *id);
-        let request = open.map(tell::underway).or_else(|| {
-            let books = self.0.books();
-            let mut last = books.last.iter().rev();
-            last.find(|(_, it)| *it.request_id == *id)
-                .map(|(_, it)| tell::ended(it))
-        });
-        let fix = "it may have ended too long ago: cc-relay request ID reads the history";
-        let request = request.ok_or_else(|| missing("request", &id, fix))?;
-        Ok(Response::new(v1::GetRequestResponse {
-            request: Some(request),
-        }))
+        answers::request(&self.0, &call.into_inner().id).map(Response::new)
     }
 
     async fn list_providers(
@@ -132,21 +116,7 @@ impl RelayManager for Service {
         &self,
         call: Request<v1::GetProviderHealthRequest>,
     ) -> Answer<v1::GetProviderHealthResponse> {
-        let asked = call.into_inner();
-        let window = window(asked.window_s)?;
-        let name = asked.name;
-        let told = self.0.look(|place| {
-            let stats = tell::provider(place, &name, window)?;
-            let probes = place.target(&name).map(|it| it.0.station.probes.counts());
-            let [answered, failed] = probes.unwrap_or_default();
-            Some(v1::GetProviderHealthResponse {
-                stats: Some(stats),
-                keys: tell::keys(place, Some(&name)),
-                probes_answered: answered,
-                probes_failed: failed,
-            })
-        });
-        told.map(Response::new).ok_or_else(|| no_provider(&name))
+        answers::provider_health(&self.0, &call.into_inner()).map(Response::new)
     }
 
     async fn enable_provider(
@@ -182,13 +152,7 @@ impl RelayManager for Service {
     }
 
     async fn list_keys(&self, call: Request<v1::ListKeysRequest>) -> Answer<v1::ListKeysResponse> {
-        let name = call.into_inner().provider;
-        if !name.is_empty() {
-            self.known(&name)?;
-        }
-        let only = (!name.is_empty()).then_some(name.as_str());
-        let keys = self.0.look(|place| tell::keys(place, only));
-        Ok(Response::new(v1::ListKeysResponse { keys }))
+        answers::keys(&self.0, &call.into_inner().provider).map(Response::new)
     }
 
     async fn add_key(&self, call: Request<v1::AddKeyRequest>) -> Answer<v1::AddKeyResponse> {
@@ -268,23 +232,7 @@ impl RelayManager for Service {
         &self,
         call: Request<v1::GetKeyUsageRequest>,
     ) -> Answer<v1::GetKeyUsageResponse> {
-        let asked = call.into_inner();
-        let window = window(asked.window_s)?;
-        self.known(&asked.provider)?;
-        let told = self.0.look(|place| {
-            let keys = tell::keys(place, Some(&asked.provider));
-            let key = keys.into_iter().find(|key| key.name == asked.name)?;
-            let traffic = place
-                .books
-                .key(&asked.provider, &asked.name, window, place.unix);
-            Some(v1::GetKeyUsageResponse {
-                key: Some(key),
-                traffic: Some(traffic),
-            })
-        });
-        let fix = format!("cc-relay key list {}", asked.provider);
-        told.map(Response::new)
-            .ok_or_else(|| missing("key", &asked.name, &fix))
+        answers::key_usage(&self.0, &call.into_inner()).map(Response::new)
     }
 
     async fn end_cooldown(
@@ -360,10 +308,10 @@ impl RelayManager for Service {
     ) -> Answer<v1::SetRoutingStrategyResponse> {
         let by = caller::admin_of(&call)?;
         let asked = call.into_inner();
-        let named = StrategyPlan::ALL
+        let found = StrategyPlan::ALL
             .into_iter()
             .find(|it| it.as_str() == asked.strategy);
-        let strategy = named.ok_or_else(|| {
+        let strategy = found.ok_or_else(|| {
             let names: Vec<&str> = StrategyPlan::ALL.iter().map(|it| it.as_str()).collect();
             let message = format!("there is no strategy `{}`", asked.strategy);
             argument("strategy", message, &format!("one of {}", names.join(", ")))
@@ -418,157 +366,8 @@ impl RelayManager for Service {
     }
 
     async fn get_usage(&self, call: Request<v1::GetUsageRequest>) -> Answer<v1::GetUsageResponse> {
-        let asked = call.into_inner();
-        let Some(path) = self.0.history().cloned() else {
-            let fix = "history.enabled: true in the configuration, or cc-relay serve --history";
-            return Err(refuse(
-                Code::FailedPrecondition,
-                "NO_HISTORY",
-                "no history is kept",
-                fix,
-            ));
-        };
-        let by = by(asked.by());
-        let since = asked.since_unix_ms / 1_000;
-        let read = tokio::task::spawn_blocking(move || relay_store::usage(&path, by, since)).await;
-        let rows = read
-            .map_err(|error| Status::internal(error.to_string()))?
-            .map_err(|error| {
-                let fix = "the log says more; the file may be on a disk that fails";
-                refuse(
-                    Code::Unavailable,
-                    "HISTORY_UNREADABLE",
-                    error.to_string(),
-                    fix,
-                )
-            })?;
-        let rows = rows.into_iter().map(usage_row).collect();
-        Ok(Response::new(v1::GetUsageResponse { rows }))
-    }
-}
-
-impl Service {
-    /// Refuses a provider that the configuration does not name.
-    fn known(&self, name: &str) -> Result<(), Status> {
-        let situation = self.0.situation();
-        let known = situation
-            .plan
-            .providers
-            .iter()
-            .any(|plan| plan.name == name);
-        known.then_some(()).ok_or_else(|| no_provider(name))
-    }
-}
-
-fn no_provider(name: &str) -> Status {
-    missing("provider", name, "cc-relay provider list names them")
-}
-
-fn window(seconds: u32) -> Result<Window, Status> {
-    Window::of(seconds).ok_or_else(|| {
-        argument(
-            "window_s",
-            format!("{seconds} s is no window"),
-            "60, 300, 900 or 3600",
-        )
-    })
-}
-
-fn between(
-    field: &str,
-    asked: u32,
-    (least, most): (u32, u32),
-    default: u32,
-) -> Result<Duration, Status> {
-    let value = if asked == 0 { default } else { asked };
-    if (least..=most).contains(&value) {
-        Ok(Duration::from_millis(u64::from(value)))
-    } else {
-        let message = format!("{value} is out of bounds");
-        Err(argument(
-            field,
-            message,
-            &format!("{least} to {most} milliseconds"),
-        ))
-    }
-}
-
-fn backlog(asked: u32, kept: usize) -> Result<usize, Status> {
-    let asked = usize::try_from(asked).unwrap_or(usize::MAX);
-    if asked <= kept {
-        Ok(asked)
-    } else {
-        Err(argument(
-            "backlog",
-            "more than are kept",
-            &format!("at most {kept}"),
-        ))
-    }
-}
-
-fn new_key(asked: &v1::AddKeyRequest) -> Result<NewKey, Status> {
-    if asked.name.is_empty() {
-        return Err(argument(
-            "name",
-            "a key needs a name",
-            "choose one, such as k2",
-        ));
-    }
-    if asked.secret.trim().is_empty() {
-        return Err(argument(
-            "secret",
-            "the key itself is missing",
-            "send it in `secret`",
-        ));
-    }
-    let limits = asked.limits.unwrap_or_default();
-    let value = if asked.reference.is_empty() {
-        &asked.secret
-    } else {
-        &asked.reference
-    };
-    Ok(NewKey {
-        name: asked.name.clone(),
-        value: value.clone(),
-        weight: asked.weight.max(1),
-        priority: asked.priority,
-        limits: LimitsPlan {
-            rpm: limits.rpm,
-            tpm: limits.tpm,
-            itpm: limits.itpm,
-            otpm: limits.otpm,
-        },
-    })
-}
-
-fn by(asked: v1::GroupBy) -> By {
-    match asked {
-        v1::GroupBy::Unspecified | v1::GroupBy::Provider => By::Provider,
-        v1::GroupBy::Model => By::Model,
-        v1::GroupBy::Key => By::Key,
-        v1::GroupBy::Client => By::Client,
-        v1::GroupBy::Session => By::Session,
-        v1::GroupBy::Agent => By::Agent,
-        v1::GroupBy::Day => By::Day,
-        v1::GroupBy::Hour => By::Hour,
-    }
-}
-
-fn usage_row(sums: relay_store::Sums) -> v1::UsageRow {
-    v1::UsageRow {
-        name: sums.name,
-        sums: Some(v1::Sums {
-            requests: sums.requests,
-            failed: sums.failed,
-            unpriced: sums.unpriced,
-            input: sums.input,
-            cache_read: sums.cache_read,
-            cache_write: sums.cache_write,
-            output: sums.output,
-            cost_nano_usd: sums.cost,
-            saved_nano_usd: sums.saved,
-            moves: sums.moves,
-            moved_nano_usd: sums.moved,
-        }),
+        answers::usage(&self.0, call.into_inner())
+            .await
+            .map(Response::new)
     }
 }

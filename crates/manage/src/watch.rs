@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use relay_api::v1;
 use relay_core::record::RequestRecord;
 use relay_proxy::{Glance, Witness};
@@ -33,11 +34,18 @@ pub(crate) struct News {
 
 /// Where subscribers come in.
 #[derive(Debug)]
-pub(crate) struct Watch(broadcast::Sender<Arc<News>>);
+pub(crate) struct Watch {
+    news: broadcast::Sender<Arc<News>>,
+    /// What subscribers know, while there are any.
+    seen: Mutex<Option<Seen>>,
+}
 
 impl Default for Watch {
     fn default() -> Self {
-        Self(broadcast::Sender::new(BUFFER))
+        Self {
+            news: broadcast::Sender::new(BUFFER),
+            seen: Mutex::default(),
+        }
     }
 }
 
@@ -49,51 +57,50 @@ struct Told {
 }
 
 impl Watch {
-    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Arc<News>> {
-        self.0.subscribe()
-    }
-
-    fn is_wanted(&self) -> bool {
-        self.0.receiver_count() > 0
+    /// Begins to tell of what happens from now on.
+    pub(crate) fn subscribe(
+        &self,
+        witness: &Witness,
+        ledger: &Ledger,
+    ) -> broadcast::Receiver<Arc<News>> {
+        let mut seen = self.seen.lock();
+        let news = self.news.subscribe();
+        if seen.is_none() {
+            // In this order: what ends in between is told of twice rather than never.
+            let next = ledger.books().next();
+            *seen = Some(Seen::begin(&witness.underway(), next));
+        }
+        news
     }
 
     fn tell(&self, change: v1::RequestChange, number: u64, request: &v1::Request) {
-        let request = request.clone();
-        // Nobody may be left to hear of it.
-        drop(self.0.send(Arc::new(News {
+        let news = News {
             change,
             number,
-            request,
-        })));
+            request: request.clone(),
+        };
+        // Nobody may be left to hear of it.
+        drop(self.news.send(Arc::new(news)));
     }
 
     /// Looks as long as it is not dropped.
     pub(crate) async fn run(&self, witness: &Witness, ledger: &Ledger) {
-        let mut view = None;
         loop {
             tokio::time::sleep(LOOK).await;
-            if !self.is_wanted() {
-                view = None;
-                continue;
+            let mut seen = self.seen.lock();
+            if self.news.receiver_count() == 0 {
+                *seen = None;
             }
-            let seen =
-                view.get_or_insert_with(|| Seen::begin(&witness.underway(), ledger.books().next()));
-            // In this order, so that what ends in between is told of as ended, and after all else.
-            let open = witness.underway();
-            let mut books = ledger.books();
-            let next = books.next();
-            let new = usize::try_from(next.saturating_sub(seen.next)).unwrap_or(usize::MAX);
-            let skip = books.last.len().saturating_sub(new);
-            let over: Vec<Arc<RequestRecord>> = books
-                .last
-                .make_contiguous()
-                .iter()
-                .skip(skip)
-                .map(|it| Arc::clone(&it.1))
-                .collect();
-            drop(books);
-            seen.next = next;
-            seen.look(self, &open, &over);
+            if let Some(seen) = seen.as_mut() {
+                // In this order, so that what ends in between is told of as ended, and last.
+                let open = witness.underway();
+                let (over, next) = ledger.books().since(seen.next);
+                seen.next = next;
+                seen.look(self, &open, &over);
+            } else {
+                // Enters what has ended, so that little waits where nobody asks.
+                drop(ledger.books());
+            }
         }
     }
 }
@@ -198,7 +205,7 @@ mod tests {
     fn each_step_is_told_once_and_in_order() {
         use v1::RequestChange::{Ended, Hopped, Progressed, Started};
         let watch = Watch::default();
-        let mut told = watch.subscribe();
+        let mut told = watch.news.subscribe();
         let mut seen = Seen::begin(&[open(1, 0, 0)], 0);
         seen.look(&watch, &[open(1, 1, 0), open(2, 0, 0)], &[]);
         seen.look(&watch, &[open(1, 1, 9), open(2, 0, 0)], &[]);

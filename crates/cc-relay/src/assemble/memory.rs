@@ -67,6 +67,12 @@ impl Memory {
         &self.background
     }
 
+    /// Takes out what is kept of an upstream, if it is the same one.
+    pub(super) fn take(&mut self, name: &str, place: &str) -> Option<Kept> {
+        let kept = self.upstreams.remove(name);
+        kept.filter(|kept| kept.place == place)
+    }
+
     /// Returns what is kept of an upstream, if it is the same one.
     pub(super) fn of(&self, name: &str, place: &str) -> Option<&Kept> {
         self.upstreams.get(name).filter(|kept| kept.place == place)

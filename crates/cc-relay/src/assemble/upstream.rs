@@ -81,7 +81,7 @@ pub(super) fn upstream(
 ) -> anyhow::Result<Upstream> {
     let provider = &variant.plan;
     let base = base_url(provider)?;
-    let place = format!("{} {}", provider.kind.as_str(), provider.base_url);
+    let place = place(provider);
     let kept = memory.of(&provider.name, &place);
     let (issuer, keeper) = issuer(provider, kept)?;
     let selection = selection(provider, &plan.routing);
@@ -99,6 +99,11 @@ pub(super) fn upstream(
         keys,
         selection,
     })
+}
+
+/// Says what an upstream is, beside its name: another one under the same name is not the same.
+pub(super) fn place(provider: &ProviderPlan) -> String {
+    format!("{} {}", provider.kind.as_str(), provider.base_url)
 }
 
 fn base_url(provider: &ProviderPlan) -> anyhow::Result<Uri> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use relay_config::{KeyPlan, MetricsPlan, Plan, ProviderPlan};
 use relay_core::board::Board;
 use relay_metrics::Metrics;
-use relay_proxy::Server;
+use relay_proxy::{RecordSink, Server};
 use relay_traces::{Traces, TracesState};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
@@ -21,6 +21,7 @@ use crate::command::{Context, config};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::log::Log;
+use crate::manage::{self, Management, Parts, Watched};
 use crate::metrics::{self, Counted, Page};
 use crate::past::Kept;
 use crate::reload::Reloader;
@@ -56,6 +57,12 @@ async fn serve(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Fai
         let past = Kept(store.path().to_owned());
         board.spend.remember(Arc::new(past));
     }
+    let past = history.as_ref().and_then(|it| it.as_ref().ok());
+    let past = past.map(|store| store.path().to_owned());
+    let watched = Watched::new(past.as_deref());
+    if plan.grpc.enabled {
+        sinks = sinks.with(Arc::clone(&watched.ledger) as Arc<dyn RecordSink>);
+    }
     let traces = traces::start(&plan.traces)?;
     if let Some(traces) = &traces {
         sinks = sinks.with(Arc::new(Traced(traces.inlet())));
@@ -65,12 +72,18 @@ async fn serve(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Fai
         sinks = sinks.with(Arc::new(Counted(Arc::clone(metrics))));
     }
     // Before anything begins that may have something to say.
-    if let Err(error) = log.subscribe() {
-        context
-            .out
-            .note(&format!("the relay's own events are not logged: {error}"));
+    if let Err(error) = log.subscribe(Arc::clone(&watched.events)) {
+        let note = format!("the relay's own events are not logged: {error}");
+        context.out.note(&note);
     }
     let live = Live::with(plan, board, Arc::new(sinks))?;
+    let management = Management::start(Parts {
+        live: &live,
+        reloader: &reloader,
+        env: &context.env,
+        watched,
+        history: past,
+    })?;
     let sent = traces.as_ref().map(Traces::state);
     let metrics_url = metrics.map(|metrics| publish(metrics, &live, &log, sent));
     if let Some(Err(why)) = &history {
@@ -80,13 +93,7 @@ async fn serve(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Fai
     if let Some(url) = metrics_url {
         info!(%url, "metrics.start");
     }
-    let cut_off = run_until_stopped(live, reloader, &log, signals).await?;
-    if cut_off > 0 {
-        warn!(
-            requests = cut_off,
-            "cut off: still running at the end of the drain"
-        );
-    }
+    run_until_stopped((live, reloader, management), &log, signals).await?;
     // Before the log: they may have something to say.
     drop(traces);
     drop(history);
@@ -203,13 +210,12 @@ enum Wish {
 }
 
 /// Follows the configuration until it is told to stop, then waits for what runs to finish. A second
-/// signal ends that wait. Returns the number of requests that were cut off.
+/// signal ends that wait.
 async fn run_until_stopped(
-    mut live: Live,
-    mut reloader: Reloader,
+    (mut live, mut reloader, mut management): (Live, Reloader, Option<Management>),
     log: &Log,
     mut signals: Signals,
-) -> Result<usize, Failure> {
+) -> Result<(), Failure> {
     loop {
         let hasty = tokio::select! {
             wish = signals.next() => match wish {
@@ -217,8 +223,18 @@ async fn run_until_stopped(
                 Wish::Reload => false,
             },
             () = reloader.changed() => true,
+            asked = manage::next(&mut management) => {
+                if let Some(management) = &management {
+                    management.carry_out(asked, (&mut live, &mut reloader, log)).await;
+                }
+                continue;
+            }
         };
-        reloader.reload(&mut live, log, hasty).await;
+        // What came of it is logged.
+        drop(reloader.reload(&mut live, log, hasty).await);
+        if let Some(management) = &management {
+            management.situate(&live, &reloader);
+        }
     }
     let drain = live.plan().server.drain_timeout;
     info!(drain_s = drain.as_secs(), "relay.stop");
@@ -231,7 +247,14 @@ async fn run_until_stopped(
             stopping.await
         }
     };
-    stopped.map_err(|error| Failure::new(Exit::Failed, "stop", error.to_string()))
+    let cut_off = stopped.map_err(|error| Failure::new(Exit::Failed, "stop", error.to_string()))?;
+    if cut_off > 0 {
+        warn!(
+            requests = cut_off,
+            "cut off: still running at the end of the drain"
+        );
+    }
+    Ok(())
 }
 
 fn say_hello(context: &Context, plan: &Plan, server: &Server) {

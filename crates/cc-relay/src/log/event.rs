@@ -1,9 +1,12 @@
 //! The relay's own events, as `tracing` hands them over.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use relay_api::v1;
 use relay_config::LogLevel;
+use relay_manage::Events;
 use relay_proxy::clock;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::Value;
@@ -71,7 +74,38 @@ impl Event {
     fn pretty(&self) -> String {
         let time = timestamp(self.unix);
         let time = time.get(11..23).unwrap_or_default();
-        let mut line = format!("{time} {:5} {}", self.level, readable(&self.message));
+        format!("{time} {:5} {}", self.level, self.words())
+    }
+
+    /// Returns the event as the management API tells it.
+    fn message(&self) -> v1::Event {
+        let level = match self.level {
+            "ERROR" => v1::Level::Error,
+            "WARN" => v1::Level::Warn,
+            "INFO" => v1::Level::Info,
+            _ => v1::Level::Debug,
+        };
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), Into::into);
+        let fields = self
+            .fields
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), text(value)));
+        let is_name = !self.message.contains(' ');
+        v1::Event {
+            unix_ms: u64::try_from(self.unix.as_millis()).unwrap_or(u64::MAX),
+            level: level.into(),
+            name: if is_name {
+                self.message.clone()
+            } else {
+                String::new()
+            },
+            message: self.words(),
+            fields: fields.collect(),
+        }
+    }
+
+    fn words(&self) -> String {
+        let mut line = readable(&self.message).into_owned();
         for (name, value) in &self.fields {
             for part in [" ", name, "=", &readable(&value.to_string())] {
                 line.push_str(part);
@@ -95,14 +129,17 @@ impl Serialize for Event {
 }
 
 /// Makes this process's events come to a log.
-pub(super) fn subscribe(inlet: Inlet) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
-    tracing::subscriber::set_global_default(subscriber(inlet))
+pub(super) fn subscribe(
+    inlet: Inlet,
+    watched: Arc<Events>,
+) -> Result<(), tracing::subscriber::SetGlobalDefaultError> {
+    tracing::subscriber::set_global_default(subscriber(inlet, watched))
 }
 
 /// Returns what takes events and gives them to a log.
-pub(super) fn subscriber(inlet: Inlet) -> impl Subscriber + Send + Sync {
+pub(super) fn subscriber(inlet: Inlet, watched: Arc<Events>) -> impl Subscriber + Send + Sync {
     let ours = Ours(inlet.level.clone());
-    tracing_subscriber::registry().with(Forward(inlet).with_filter(ours))
+    tracing_subscriber::registry().with(Forward(inlet, watched).with_filter(ours))
 }
 
 fn filter(level: LogLevel) -> LevelFilter {
@@ -153,7 +190,7 @@ impl<S> tracing_subscriber::layer::Filter<S> for Ours {
     }
 }
 
-struct Forward(Inlet);
+struct Forward(Inlet, Arc<Events>);
 
 impl<S: Subscriber> Layer<S> for Forward {
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
@@ -166,6 +203,7 @@ impl<S: Subscriber> Layer<S> for Forward {
         };
         let mut entry = Event::new(clock::unix(), level, String::new());
         event.record(&mut entry);
+        self.1.push(entry.message());
         self.0.push(Entry::Event(entry));
     }
 }

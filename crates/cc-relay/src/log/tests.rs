@@ -164,7 +164,7 @@ fn an_event_has_its_fields_as_they_were_given() {
         dropped: Arc::default(),
         level: Threshold::new(LogLevel::Info),
     };
-    tracing::subscriber::with_default(event::subscriber(inlet), || {
+    tracing::subscriber::with_default(event::subscriber(inlet, Arc::default()), || {
         tracing::info!(zone = "z", a = 1, text = "\u{1b}[2J\n", "relay.\nstart");
     });
     let Ok(Entry::Event(event)) = entries.try_recv() else {

@@ -19,6 +19,8 @@ mod doctor;
 #[cfg(test)]
 mod identities;
 #[cfg(test)]
+mod manage;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod prices;

@@ -86,20 +86,11 @@ impl Served {
     }
 
     pub(crate) fn turn(&self) -> String {
-        let body = r#"{"model":"claude-opus-5-5","max_tokens":9,"messages":[]}"#;
-        self.say(&format!(
-            "POST /v1/messages HTTP/1.1\r\nhost: r\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-            body.len()
-        ))
+        turn(&self.address)
     }
 
     pub(crate) fn say(&self, request: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        say(&self.address, request)
     }
 
     fn hang_up(&self) {
@@ -118,6 +109,25 @@ impl Served {
         let sent = Command::new("kill").args([name, &pid]).status().unwrap();
         assert!(sent.success());
     }
+}
+
+/// Sends a turn to a relay, and returns what comes back.
+pub(crate) fn turn(address: &str) -> String {
+    let body = r#"{"model":"claude-opus-5-5","max_tokens":9,"messages":[],"stream":true}"#;
+    let head = format!(
+        "POST /v1/messages HTTP/1.1\r\nhost: r\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    say(address, &format!("{head}{body}"))
+}
+
+fn say(address: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 pub(crate) fn config(sim: &Sim, key: &str, more: &str) -> String {

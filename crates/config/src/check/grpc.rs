@@ -72,7 +72,7 @@ impl Check<'_, '_> {
             let label = "others could read and change everything";
             let help =
                 "set grpc.tls with grpc.tokens or grpc.tls.client_ca_file; or listen on 127.0.0.1";
-            self.fault(path, "config::open_door", message, label, help);
+            self.fault(path, "config::open_relay", message, label, help);
         }
     }
 
@@ -209,7 +209,7 @@ mod tests {
             let faults = read(&text).err().unwrap_or_default();
             let expected: Vec<_> = expected
                 .into_iter()
-                .map(|path| ("config::open_door", path.to_owned()))
+                .map(|path| ("config::open_relay", path.to_owned()))
                 .collect();
             assert_eq!(faults, expected, "{text}");
         }

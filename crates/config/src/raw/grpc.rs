@@ -43,6 +43,7 @@ pub(crate) enum Role {
 /// A certificate for the management API.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_field_names, reason = "they are the keys of the file")]
 pub(crate) struct GrpcTls {
     /// The certificate chain, a PEM file.
     pub(crate) cert_file: Option<String>,

@@ -74,7 +74,8 @@ impl Sessions {
         self.0.retain(|_, session| session.last > oldest);
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&Session> {
+    #[cfg(test)]
+    fn get(&self, name: &str) -> Option<&Session> {
         self.0.get(name)
     }
 
@@ -137,7 +138,9 @@ fn move_of(from: &str, record: &RequestRecord) -> String {
 
 fn add(sums: &mut v1::Sums, record: &RequestRecord) {
     let usage = &record.usage;
-    let money = |it: Option<relay_core::price::Money>| it.map_or(0, |it| it.as_nano_dollars());
+    let money = |it: Option<relay_core::price::Money>| {
+        it.map_or(0, relay_core::price::Money::as_nano_dollars)
+    };
     let moved = matches!(record.affinity, Some("moved" | "borrowed"));
     let pairs = [
         (&mut sums.requests, 1),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use relay_api::v1;
+use relay_core::price::Money;
 use relay_core::record::{Outcome, RequestRecord};
 
 use super::histogram::Histogram;
@@ -22,7 +23,7 @@ const COARSE_S: u64 = 5;
 const LONGEST_S: u64 = 3_600;
 
 /// A span of time that rates are of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) enum Window {
     #[default]
     Minute,
@@ -92,7 +93,7 @@ impl Slot {
         }
         bump(
             &mut self.cost,
-            record.cost.map_or(0, |cost| cost.as_nano_dollars()),
+            record.cost.map_or(0, Money::as_nano_dollars),
         );
         bump(&mut self.unpriced, u64::from(unpriced(record)));
         if let Some(first) = record.time_to_first_event {

@@ -30,7 +30,7 @@ pub(crate) fn get(manager: &Arc<Manager>) -> Result<v1::GetConfigResponse, Statu
         let (text, revision) = file::read(&situation.file)?;
         let format = file::format(&situation.file)?;
         told.file = situation.file.display().to_string();
-        told.format = name(format).to_owned();
+        name(format).clone_into(&mut told.format);
         told.text = relay_config::seal(&text, format);
         told.revision = revision;
     }

@@ -32,7 +32,6 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 const PACED: usize = 4_096;
 
 /// Numbers the messages of one stream.
-#[derive(Debug)]
 struct Marks {
     manager: Arc<Manager>,
     sequence: u64,
@@ -46,14 +45,14 @@ impl Marks {
         }
     }
 
-    fn next(&mut self, missed: u64) -> Option<v1::Mark> {
+    fn next(&mut self, missed: u64) -> v1::Mark {
         self.sequence = self.sequence.saturating_add(1);
-        Some(v1::Mark {
+        v1::Mark {
             sequence: self.sequence,
             instance_id: self.manager.instance().to_owned(),
             sent_unix_ms: millis(clock::unix()),
             missed,
-        })
+        }
     }
 }
 
@@ -65,9 +64,9 @@ pub(crate) fn stats(
 ) -> Messages<v1::StreamStatsResponse> {
     let mut beat = interval(every.min(HEARTBEAT));
     beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let state = (Marks::new(manager), beat, None);
+    let begin = (Marks::new(manager), beat, None);
     Box::pin(unfold(
-        state,
+        begin,
         move |(mut marks, mut beat, mut due)| async move {
             let now = beat.tick().await;
             let stats = due.is_none_or(|due| now >= due).then(|| {
@@ -75,7 +74,7 @@ pub(crate) fn stats(
                 marks.manager.stats(window)
             });
             let message = v1::StreamStatsResponse {
-                mark: marks.next(0),
+                mark: Some(marks.next(0)),
                 stats,
             };
             Some((Ok(message), (marks, beat, due)))
@@ -171,7 +170,9 @@ pub(crate) fn requests(
     backlog: usize,
 ) -> Messages<v1::StreamRequestsResponse> {
     // Before the look at what is there, so that nothing falls between.
-    let news = manager.watch().subscribe();
+    let news = manager
+        .watch()
+        .subscribe(manager.witness(), manager.ledger());
     let mut kept: VecDeque<v1::Request> = VecDeque::new();
     {
         let books = manager.ledger().books();
@@ -206,7 +207,7 @@ pub(crate) fn requests(
         let (change, request) = subscriber.next().await.unzip();
         let missed = std::mem::take(&mut subscriber.missed);
         let message = v1::StreamRequestsResponse {
-            mark: subscriber.marks.next(missed),
+            mark: Some(subscriber.marks.next(missed)),
             change: change.unwrap_or_default().into(),
             request,
         };
@@ -246,7 +247,7 @@ pub(crate) fn events(
             }
         }
         let message = v1::StreamEventsResponse {
-            mark: marks.next(std::mem::take(&mut missed)),
+            mark: Some(marks.next(std::mem::take(&mut missed))),
             event: waiting.pop_front().map(|event| (*event).clone()),
         };
         Some((Ok(message), (marks, waiting, from, missed)))

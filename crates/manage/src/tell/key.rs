@@ -82,7 +82,8 @@ fn of(place: &Place<'_>, plan: &ProviderPlan, key: &KeyPlan, state: Option<&KeyS
     told.used = Some(limits(state.used));
     told.capacity_percent = u32::from(state.capacity_percent);
     told.cools_for_ms = left.map(millis);
-    told.organisation = state.organisation.as_deref().unwrap_or_default().to_owned();
+    let organisation = state.organisation.as_deref().unwrap_or_default();
+    organisation.clone_into(&mut told.organisation);
     let why = match (left, state.capacity_percent) {
         (Some(left), _) => format!("waits {} s: the upstream refused it", left.as_secs()),
         (None, 0) => "at its limit for this minute".to_owned(),

@@ -32,7 +32,8 @@ pub(crate) fn underway(glance: &Glance) -> v1::Request {
 
 fn told(record: &RequestRecord) -> v1::Request {
     let text = |text: &Option<Box<str>>| text.as_deref().unwrap_or_default().to_owned();
-    let money = |it: Option<relay_core::price::Money>| it.map(|it| it.as_nano_dollars());
+    let money =
+        |it: Option<relay_core::price::Money>| it.map(relay_core::price::Money::as_nano_dollars);
     let trace_id = record
         .trace
         .map_or_else(String::new, |trace| trace.id.to_string());
