@@ -17,6 +17,12 @@ use examples::{
     INIT_EXAMPLES, MAN_EXAMPLES, ROOT_EXAMPLES, SERVE_EXAMPLES, STATUS_EXAMPLES, VALIDATE_EXAMPLES,
 };
 
+pub use crate::command::manage::key::KeyCommand;
+pub use crate::command::manage::logs::LogsArgs;
+pub use crate::command::manage::provider::ProviderCommand;
+pub use crate::command::manage::routing::RoutingCommand;
+pub use crate::command::manage::sessions::SessionsArgs;
+pub use crate::command::manage::settings::{GetArgs, ReloadArgs, SetArgs};
 pub use crate::command::prices::PricesArgs;
 pub use crate::command::requests::{RequestArgs, RequestsArgs};
 pub use crate::command::session::SessionArgs;
@@ -121,6 +127,21 @@ pub enum Command {
     /// Tell what tokens cost
     #[command(after_help = crate::command::prices::EXAMPLES)]
     Prices(PricesArgs),
+    /// List sessions that were seen lately: where each lives, and what it costs
+    #[command(after_help = crate::command::manage::sessions::EXAMPLES)]
+    Sessions(SessionsArgs),
+    /// List the relay's providers, see how one does, switch one off or on
+    #[command(subcommand)]
+    Provider(ProviderCommand),
+    /// List the relay's keys, add one, take one away, switch one off or on
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Tell how requests find their provider, or change it
+    #[command(subcommand)]
+    Routing(RoutingCommand),
+    /// Print what the running relay says of itself
+    #[command(after_help = crate::command::manage::logs::EXAMPLES)]
+    Logs(LogsArgs),
     /// Make, check and show the configuration; point Claude Code at the relay
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -199,6 +220,18 @@ pub enum ConfigCommand {
     /// Tell what a file would change of what the running relay does, and which sessions would move
     #[command(after_help = DIFF_EXAMPLES)]
     Diff(DiffArgs),
+    /// Print settings of the running relay
+    #[command(after_help = crate::command::manage::settings::GET_EXAMPLES)]
+    Get(GetArgs),
+    /// Set one setting in the file; its comments and all else stay
+    #[command(after_help = crate::command::manage::settings::SET_EXAMPLES)]
+    Set(SetArgs),
+    /// Open the file in `$VISUAL` or `$EDITOR`; it is replaced only if it is valid
+    #[command(after_help = crate::command::manage::settings::EDIT_EXAMPLES)]
+    Edit,
+    /// Have the running relay read its file again
+    #[command(after_help = crate::command::manage::settings::RELOAD_EXAMPLES)]
+    Reload(ReloadArgs),
     /// Point Claude Code at the relay, undo it, or look
     #[command(subcommand)]
     Cc(CcCommand),

@@ -24,7 +24,7 @@ use relay_proxy::{RecordSink, clock};
 use event::Event;
 use file::RotatingFile;
 
-pub(crate) use line::readable;
+pub(crate) use line::{readable, timestamp};
 
 /// Lines that wait to be written at most.
 const QUEUE: usize = 8192;

@@ -340,7 +340,7 @@ pub(crate) fn persisted(
         }
     };
     let edited = edited.map_err(|error| {
-        let fix = "edit the file by hand: cc-relay config edit";
+        let fix = "leave out persist, or edit the file: cc-relay config edit";
         refuse(
             Code::FailedPrecondition,
             "CANNOT_EDIT",

@@ -9,6 +9,7 @@ pub mod config;
 pub mod demo;
 pub mod doctor;
 pub mod man;
+pub mod manage;
 pub mod serve;
 pub mod session;
 pub mod prices;
@@ -76,6 +77,21 @@ pub fn dispatch(context: &mut Context, command: Command) -> Result<Exit, Failure
         Command::Request(arguments) => requests::one(context, &arguments),
         Command::Session(arguments) => session::run(context, &arguments),
         Command::Usage(arguments) => usage::run(context, &arguments),
+        Command::Provider(command) => manage::provider::run(context, &command),
+        Command::Key(command) => manage::key::run(context, &command),
+        Command::Routing(command) => manage::routing::run(context, &command),
+        Command::Sessions(arguments) => manage::sessions::run(context, &arguments),
+        Command::Logs(arguments) => manage::logs::run(context, &arguments),
+        Command::Config(ConfigCommand::Get(arguments)) => {
+            manage::settings::get(context, &arguments)
+        }
+        Command::Config(ConfigCommand::Set(arguments)) => {
+            manage::settings::set(context, &arguments)
+        }
+        Command::Config(ConfigCommand::Edit) => manage::settings::edit(context),
+        Command::Config(ConfigCommand::Reload(arguments)) => {
+            manage::settings::reload(context, &arguments)
+        }
         Command::Config(ConfigCommand::Cc(command)) => match command {
             CcCommand::Init(arguments) => cc::init(context, &arguments),
             CcCommand::Remove(arguments) => cc::remove(context, &arguments),

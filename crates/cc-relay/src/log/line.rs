@@ -31,7 +31,7 @@ pub(super) fn level(record: &RequestRecord) -> LogLevel {
 }
 
 /// Returns a time as RFC 3339 in UTC with milliseconds.
-pub(super) fn timestamp(unix: Duration) -> String {
+pub(crate) fn timestamp(unix: Duration) -> String {
     let milliseconds = i64::try_from(unix.as_millis()).unwrap_or(i64::MAX);
     let time = jiff::Timestamp::from_millisecond(milliseconds).unwrap_or_default();
     time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()

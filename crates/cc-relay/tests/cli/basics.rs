@@ -8,7 +8,7 @@ use crate::support::Home;
 #[test]
 fn help_of_every_command() {
     let home = Home::new();
-    let commands: [&[&str]; 22] = [
+    let commands: [&[&str]; 39] = [
         &[],
         &["serve"],
         &["demo"],
@@ -17,6 +17,23 @@ fn help_of_every_command() {
         &["request"],
         &["session"],
         &["usage"],
+        &["sessions"],
+        &["provider"],
+        &["provider", "list"],
+        &["provider", "health"],
+        &["provider", "disable"],
+        &["key"],
+        &["key", "list"],
+        &["key", "add"],
+        &["key", "remove"],
+        &["routing"],
+        &["routing", "get"],
+        &["routing", "set"],
+        &["logs"],
+        &["config", "get"],
+        &["config", "set"],
+        &["config", "edit"],
+        &["config", "reload"],
         &["prices"],
         &["prices", "update"],
         &["config"],

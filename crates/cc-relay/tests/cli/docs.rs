@@ -11,7 +11,7 @@ fn page() -> String {
 fn every_option_of_the_help_is_on_the_page() {
     let home = Home::new();
     let page = page();
-    let commands: [&[&str]; 18] = [
+    let commands: [&[&str]; 32] = [
         &[],
         &["serve"],
         &["demo"],
@@ -20,6 +20,20 @@ fn every_option_of_the_help_is_on_the_page() {
         &["request"],
         &["session"],
         &["usage"],
+        &["sessions"],
+        &["provider", "list"],
+        &["provider", "health"],
+        &["provider", "disable"],
+        &["key", "list"],
+        &["key", "add"],
+        &["key", "remove"],
+        &["routing", "get"],
+        &["routing", "set"],
+        &["logs"],
+        &["config", "get"],
+        &["config", "set"],
+        &["config", "edit"],
+        &["config", "reload"],
         &["prices"],
         &["prices", "update"],
         &["doctor"],

@@ -9,6 +9,8 @@ mod cc;
 #[cfg(test)]
 mod collector;
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod demo;
