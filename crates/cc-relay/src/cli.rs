@@ -4,6 +4,7 @@
 //! credential is named by its environment variable, because arguments are visible to every process.
 
 mod examples;
+mod time;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use time::duration;
 
 use examples::{
     CC_EXAMPLES, COMPLETIONS_EXAMPLES, DEMO_EXAMPLES, DIFF_EXAMPLES, DOCTOR_EXAMPLES,
@@ -26,6 +29,7 @@ pub use crate::command::manage::settings::{GetArgs, ReloadArgs, SetArgs};
 pub use crate::command::prices::PricesArgs;
 pub use crate::command::requests::{RequestArgs, RequestsArgs};
 pub use crate::command::session::SessionArgs;
+pub use crate::command::tui::TuiArgs;
 pub use crate::command::usage::UsageArgs;
 
 /// A proxy between Claude Code and your Anthropic upstreams: every byte as it was sent
@@ -112,6 +116,9 @@ pub enum Command {
     /// Tell how the running relay is doing
     #[command(after_help = STATUS_EXAMPLES)]
     Status(StatusArgs),
+    /// Watch the running relay in this terminal, and change it by a key
+    #[command(after_help = crate::command::tui::EXAMPLES)]
+    Tui(TuiArgs),
     /// List the last requests, and those that come
     #[command(after_help = crate::command::requests::REQUESTS_EXAMPLES)]
     Requests(RequestsArgs),
@@ -377,27 +384,6 @@ pub struct ManArgs {
     pub out: Option<PathBuf>,
 }
 
-/// Reads a time such as `500ms`, `30s`, `2m`, `1h`; a bare number is seconds.
-fn duration(text: &str) -> Result<Duration, String> {
-    let fault = || format!("`{text}` is not a time; write for example 30s, 2m or 1h");
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at_checked(digits).ok_or_else(fault)?;
-    let number: u64 = number.parse().map_err(|_| fault())?;
-    let millis = match unit {
-        "ms" => 1,
-        "" | "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err(fault()),
-    };
-    number
-        .checked_mul(millis)
-        .map(Duration::from_millis)
-        .ok_or_else(fault)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -405,16 +391,5 @@ mod tests {
     #[test]
     fn the_command_tree_is_sound() {
         <Cli as clap::CommandFactory>::command().debug_assert();
-    }
-
-    #[test]
-    fn times_have_units() {
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("30"), Ok(Duration::from_secs(30)));
-        assert_eq!(duration("2m"), Ok(Duration::from_mins(2)));
-        assert_eq!(duration("1h"), Ok(Duration::from_hours(1)));
-        for wrong in ["", "s", "1d", "-1s", "1.5s", "99999999999999999999s", "ä"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -15,6 +15,7 @@ pub mod session;
 pub mod prices;
 pub mod requests;
 pub mod status;
+pub mod tui;
 pub mod usage;
 pub mod version;
 
@@ -106,6 +107,7 @@ pub fn dispatch(context: &mut Context, command: Command) -> Result<Exit, Failure
         Command::Config(ConfigCommand::Show) => config::show(context),
         Command::Serve(arguments) => serve::run(context, &arguments),
         Command::Demo(arguments) => demo::run(context, &arguments),
+        Command::Tui(arguments) => tui::run(context, &arguments),
         Command::Doctor(arguments) => doctor::run(context, &arguments),
         Command::Completions(arguments) => completions::run(context, &arguments),
         Command::Man(arguments) => man::run(context, &arguments),

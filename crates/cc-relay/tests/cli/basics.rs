@@ -8,7 +8,7 @@ use crate::support::Home;
 #[test]
 fn help_of_every_command() {
     let home = Home::new();
-    let commands: [&[&str]; 39] = [
+    let commands: [&[&str]; 40] = [
         &[],
         &["serve"],
         &["demo"],
@@ -17,6 +17,7 @@ fn help_of_every_command() {
         &["request"],
         &["session"],
         &["usage"],
+        &["tui"],
         &["sessions"],
         &["provider"],
         &["provider", "list"],

@@ -129,7 +129,10 @@ async fn a_provider_is_listed_looked_at_and_switched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::too_many_lines, reason = "one story, told from its start to its end")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story, told from its start to its end"
+)]
 async fn a_key_comes_from_stdin_or_a_variable_and_is_never_shown() {
     let relay = Relay::start().await;
     let mut child = relay
@@ -209,7 +212,10 @@ async fn a_key_comes_from_stdin_or_a_variable_and_is_never_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::too_many_lines, reason = "one story, told from its start to its end")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story, told from its start to its end"
+)]
 async fn settings_are_read_set_and_loaded_again() {
     let relay = Relay::start().await;
     assert_eq!(

@@ -11,7 +11,7 @@ fn page() -> String {
 fn every_option_of_the_help_is_on_the_page() {
     let home = Home::new();
     let page = page();
-    let commands: [&[&str]; 32] = [
+    let commands: [&[&str]; 33] = [
         &[],
         &["serve"],
         &["demo"],
@@ -20,6 +20,7 @@ fn every_option_of_the_help_is_on_the_page() {
         &["request"],
         &["session"],
         &["usage"],
+        &["tui"],
         &["sessions"],
         &["provider", "list"],
         &["provider", "health"],

@@ -35,4 +35,6 @@ mod support;
 #[cfg(test)]
 mod traces;
 #[cfg(test)]
+mod tui;
+#[cfg(test)]
 mod usage;

@@ -25,7 +25,15 @@ pub(crate) struct Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // As a service manager ends it, so that what it measured of itself is written; then for good.
+        let pid = self.child.id().to_string();
+        drop(Command::new("kill").args(["-TERM", &pid]).status());
+        for _ in 0..200 {
+            if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
         drop(self.child.kill());
         drop(self.child.wait());
     }

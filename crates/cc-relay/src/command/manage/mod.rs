@@ -83,6 +83,11 @@ impl Relay {
         })
     }
 
+    /// Returns its address, and with what it is asked.
+    pub fn into_parts(self) -> (Address, Credentials) {
+        (self.address, self.credentials)
+    }
+
     /// Asks it.
     ///
     /// # Errors
@@ -271,7 +276,8 @@ fn credentials(context: &Context, relay: &RelayArgs) -> Result<Credentials, Fail
     })
 }
 
-fn unreachable(error: &ConnectError) -> Failure {
+/// Says that no relay answers.
+pub fn unreachable(error: &ConnectError) -> Failure {
     Failure::new(Exit::Unreachable, "unreachable", chain(error))
         .help("start it: cc-relay serve; or say where it is: --addr HOST:PORT or --manage ADDRESS")
 }

@@ -1,0 +1,191 @@
+//! The dashboard in a real terminal, `tmux`, beside a real relay: what is read there, and what a key does.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use relay_sim::Sim;
+
+use crate::reload::{Served, turn};
+use crate::support::Home;
+
+/// Looks at the screen before it is given up: a bound, never a measure.
+const LOOKS: u32 = 600;
+
+/// A terminal with the dashboard in it.
+struct Screen {
+    name: String,
+}
+
+impl Screen {
+    fn start(home: &Home, words: &[&str], (width, height): (u16, u16)) -> Self {
+        let name = format!(
+            "cc-relay-{}-{width}x{height}-{}",
+            std::process::id(),
+            words.len()
+        );
+        let screen = Self { name };
+        let program = env!("CARGO_BIN_EXE_cc-relay");
+        let mut command = vec!["env", "-i", "TERM=tmux-256color", "LANG=C.UTF-8"];
+        let folder = format!("HOME={}", home.path("").display());
+        let profile =
+            std::env::var("LLVM_PROFILE_FILE").map(|it| format!("LLVM_PROFILE_FILE={it}"));
+        command.push(&folder);
+        command.extend(profile.as_deref());
+        command.push(program);
+        command.extend(words);
+        let (width, height) = (width.to_string(), height.to_string());
+        let mut arguments = vec!["new-session", "-d", "-x", &width, "-y", &height];
+        arguments.extend(command);
+        screen.tmux(&arguments);
+        screen.tmux(&["set-option", "-s", "escape-time", "0"]);
+        screen
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> String {
+        let output = Command::new("tmux")
+            .args(["-f", "/dev/null", "-L", &self.name])
+            .args(arguments)
+            .env_remove("TMUX")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn press(&self, key: &str) {
+        self.tmux(&["send-keys", key]);
+    }
+
+    /// Waits until this is on the screen; returns the screen.
+    fn wait(&self, words: &str) -> String {
+        let mut shown = String::new();
+        for _ in 0..LOOKS {
+            shown = self.tmux(&["capture-pane", "-p"]);
+            if shown.contains(words) {
+                return shown;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("{words} is never on the screen:\n{shown}");
+    }
+
+    /// Ends it as a person does.
+    fn quit(&self) {
+        self.press("q");
+        for _ in 0..LOOKS {
+            if !self.is_there() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("q does not quit");
+    }
+
+    fn is_there(&self) -> bool {
+        !self.tmux(&["list-sessions"]).is_empty()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.tmux(&["kill-server"]);
+    }
+}
+
+async fn relay(home: &Home) -> (Served, Sim, Sim) {
+    let first = Sim::builder().start().await.unwrap();
+    let second = Sim::builder().start().await.unwrap();
+    let provider = |name: &str, sim: &Sim| {
+        format!(
+            "  - {{name: {name}, type: anthropic, base_url: '{}', accepts_client_credential: false, keys: [{{key: sk-ant-{name}-00000001, name: k1}}]}}\n",
+            sim.base_url()
+        )
+    };
+    let config = format!(
+        "server: {{listen: '127.0.0.1:0'}}\nrouting: {{model_lists: false}}\nproviders:\n{}{}",
+        provider("first", &first),
+        provider("second", &second)
+    );
+    home.write("relay.yaml", &config);
+    (Served::start(home, "relay.yaml"), first, second)
+}
+
+fn turns(sim: &Sim) -> usize {
+    sim.requests()
+        .iter()
+        .filter(|it| it.method == "POST")
+        .count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_is_switched_off_by_the_keyboard_and_gets_no_more() {
+    let home = Home::new();
+    let (served, first, second) = relay(&home).await;
+    let screen = Screen::start(&home, &["tui", "--addr", &served.address], (80, 24));
+    screen.wait("▸ first         ● up");
+    screen.wait("● healthy");
+    assert!(turn(&served.address).starts_with("HTTP/1.1 200"));
+    screen.wait("✔ done");
+    assert_eq!([turns(&first), turns(&second)], [1, 0]);
+
+    screen.press("d");
+    let asked = screen.wait("disable first?");
+    assert!(asked.contains("new requests go to second"), "{asked}");
+    // All of the traffic goes there, so its name has to be typed; Enter alone keeps it.
+    assert!(asked.contains("Type first and Enter to go on"), "{asked}");
+    screen.press("Enter");
+    screen.wait("▸ first         ● up");
+    screen.press("d");
+    screen.wait("disable first?");
+    for letter in ["f", "i", "r", "s", "t", "Enter"] {
+        screen.press(letter);
+    }
+    screen.wait("▸ first         ○ off");
+    assert!(turn(&served.address).starts_with("HTTP/1.1 200"));
+    assert_eq!([turns(&first), turns(&second)], [1, 1], "routing stopped");
+
+    screen.press("e");
+    screen.wait("enable first?");
+    screen.press("y");
+    screen.wait("▸ first         ● up");
+    assert!(turn(&served.address).starts_with("HTTP/1.1 200"));
+    assert_eq!([turns(&first), turns(&second)], [2, 1]);
+
+    // Each view has something to say of a real relay.
+    for (key, words) in [
+        ("4", "first         k1"),
+        ("5", "manage.change"),
+        ("6", "relay.yaml"),
+        ("2", "known"),
+        ("3", "2 of"),
+    ] {
+        screen.press(key);
+        if key == "3" {
+            screen.press("Enter");
+            screen.wait("times ");
+        } else {
+            screen.wait(words);
+        }
+    }
+    drop(served);
+    screen.wait("LINK LOST");
+    screen.quit();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn made_up_data_needs_no_relay_and_the_terminal_is_given_back() {
+    let home = Home::new();
+    let screen = Screen::start(&home, &["tui", "--demo"], (140, 40));
+    screen.wait("bedrock-eu");
+    screen.press("3");
+    screen.wait("[3 Requests]");
+    screen.tmux(&["resize-window", "-x", "50", "-y", "12"]);
+    screen.wait("needs 60x16 (is 50x12)");
+    screen.quit();
+}
+
+#[test]
+fn without_a_terminal_it_says_so() {
+    let ran = Home::new().run(&["tui"]).expect(2);
+    assert!(ran.stderr.contains("needs a terminal"), "{ran:?}");
+}

@@ -1,0 +1,49 @@
+//! The terminal dashboard: what a running relay does, and changing it by a key.
+//!
+//! In: the relay's management API, keys. Out: a screen. It knows the relay by its API alone, and
+//! whatever becomes of it changes nothing there. `state` is what is known and what a key does to it,
+//! `view` draws that and nothing else, `link` speaks with the relay; `run` joins them. Neither
+//! `state` nor `view` reads a clock.
+
+mod demo;
+mod keys;
+mod link;
+mod run;
+mod state;
+mod svg;
+mod theme;
+mod view;
+
+pub use demo::demo;
+pub use keys::reference;
+pub use run::{Options, TuiError, run};
+pub use state::State;
+pub use svg::svg;
+pub use theme::Look;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+/// Draws a state once.
+pub fn draw(state: &State, look: Look, width: u16, height: u16) -> Buffer {
+    let area = Rect::new(0, 0, width, height);
+    let mut buffer = Buffer::empty(area);
+    view::draw(state, look, area, &mut buffer);
+    buffer
+}
+
+/// Returns the text of a screen, a line a row.
+pub fn text(buffer: &Buffer) -> String {
+    let area = buffer.area;
+    let mut out = String::new();
+    for y in area.top()..area.bottom() {
+        let cells = (area.left()..area.right()).filter_map(|x| buffer.cell((x, y)));
+        let line: String = cells.map(ratatui::buffer::Cell::symbol).collect();
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;
