@@ -6,7 +6,10 @@ use ratatui::style::{Color, Modifier};
 /// Width and height of a cell, in units of the picture.
 const CELL: (usize, usize) = (9, 18);
 
-const STYLE: &str = "text{font:15px ui-monospace,Menlo,Consolas,monospace;white-space:pre}.b{font-weight:bold}\
+/// A letter is as wide as its cell, whatever the font.
+const ADJUST: &str = " lengthAdjust=\"spacingAndGlyphs\">";
+
+const STYLE: &str = "text{font:15px ui-monospace,Menlo,Consolas,monospace}.b{font-weight:bold}\
 .p{fill:#1f2328}.g{fill:#2f7d32}.y{fill:#8a5a00}.r{fill:#b3261e}.c{fill:#00696b}.o{fill:#6b7076}.f{fill:#3657a0}\
 .bg{fill:#fff}.s{fill:#d7dee8}@media(prefers-color-scheme:dark){.p{fill:#d6d9de}.g{fill:#7fb77e}.y{fill:#d9a441}\
 .r{fill:#e8838b}.c{fill:#5fb3b3}.o{fill:#989da6}.f{fill:#88a4d4}.bg{fill:#1e1e1e}.s{fill:#3a4250}}";
@@ -59,17 +62,19 @@ fn part(out: &mut String, (x, y): (usize, usize), run: &[&str], (class, turned):
         );
         out.extend(["<rect class=\"s\" ", &place, "/>\n"]);
     }
-    let text = run.concat();
-    if text.trim().is_empty() {
-        return;
+    // Each word at its place: not every viewer keeps spaces.
+    let mut at = 0;
+    for word in run.split(|cell| cell.trim().is_empty()) {
+        if !word.is_empty() {
+            let left = left + at * CELL.0;
+            let width = word.len() * CELL.0;
+            let y = top + 14;
+            let place = format!("class=\"{class}\" x=\"{left}\" y=\"{y}\" textLength=\"{width}\"");
+            let text = escaped(&word.concat());
+            out.extend(["<text ", &place, ADJUST, &text, "</text>\n"]);
+        }
+        at += word.len() + 1;
     }
-    let place = format!(
-        "class=\"{class}\" x=\"{left}\" y=\"{}\" textLength=\"{width}\"",
-        top + 14
-    );
-    let text = escaped(&text);
-    let adjust = " lengthAdjust=\"spacingAndGlyphs\">";
-    out.extend(["<text ", &place, adjust, &text, "</text>\n"]);
 }
 
 fn is_turned(cell: &Cell) -> bool {
