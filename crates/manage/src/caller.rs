@@ -28,13 +28,35 @@ pub(crate) struct Door {
     tokens: Arc<[GrpcToken]>,
     /// The user whose socket it is.
     uid: Option<u32>,
+    /// Whether somebody on this machine may come in with nothing to show.
+    trusts_neighbours: bool,
 }
 
 impl Door {
-    pub(crate) fn new(tokens: &[GrpcToken], uid: Option<u32>) -> Self {
+    /// A Unix socket of this user.
+    pub(crate) fn of_user(uid: u32) -> Self {
+        Self {
+            tokens: Arc::default(),
+            uid: Some(uid),
+            trusts_neighbours: false,
+        }
+    }
+
+    /// A port. Where there are no tokens, whoever is on this machine comes in.
+    pub(crate) fn of_port(tokens: &[GrpcToken]) -> Self {
         Self {
             tokens: tokens.into(),
-            uid,
+            uid: None,
+            trusts_neighbours: tokens.is_empty(),
+        }
+    }
+
+    /// A port that browsers speak to: any page could make one ask there, so that being on this
+    /// machine says nothing.
+    pub(crate) fn of_web(tokens: &[GrpcToken]) -> Self {
+        Self {
+            trusts_neighbours: false,
+            ..Self::of_port(tokens)
         }
     }
 
@@ -61,7 +83,7 @@ impl Door {
             return Ok(admin("certificate"));
         }
         let from = request.remote_addr();
-        if self.tokens.is_empty() && from.is_some_and(|from| is_here(&from)) {
+        if self.trusts_neighbours && from.is_some_and(|from| is_here(&from)) {
             return Ok(admin("local"));
         }
         Err(refuse(

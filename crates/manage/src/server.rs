@@ -202,7 +202,7 @@ fn servers(
     let mut servers: Vec<Serving> = Vec::new();
     if let Some((listener, path)) = sockets.unix {
         let owner = std::fs::metadata(&path).map_err(setup)?.uid();
-        let door = Door::new(&[], Some(owner));
+        let door = Door::of_user(owner);
         let listener = tokio::net::UnixListener::from_std(listener).map_err(setup)?;
         let incoming = futures_util::stream::unfold(listener, |listener| async move {
             let accepted = listener.accept().await.map(|(stream, _)| stream);
@@ -213,8 +213,8 @@ fn servers(
             told(router.serve_with_incoming(incoming).await);
         }));
     }
-    let door = Door::new(&plan.tokens, None);
     if let Some(listener) = sockets.tcp {
+        let door = Door::of_port(&plan.tokens);
         let incoming =
             TcpIncoming::from(tokio::net::TcpListener::from_std(listener).map_err(setup)?);
         let router = services(secured(plan)?, manager, &door)?;
@@ -223,6 +223,7 @@ fn servers(
         }));
     }
     if let Some(listener) = sockets.web {
+        let door = Door::of_web(&plan.tokens);
         let incoming =
             TcpIncoming::from(tokio::net::TcpListener::from_std(listener).map_err(setup)?);
         let builder = secured(plan)?.accept_http1(true).layer(GrpcWebLayer::new());
@@ -273,10 +274,14 @@ fn services<L: Clone>(
     let service =
         RelayManagerServer::new(Service(Arc::clone(manager))).max_decoding_message_size(LARGEST);
     let guarded = InterceptedService::new(service, move |request| door.open(request));
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(relay_api::v1::DESCRIPTORS)
-        .build_v1()
-        .map_err(|error| ServeError::Setup(error.to_string()))?;
+    let described = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(relay_api::v1::DESCRIPTORS)
+    };
+    let setup = |error: tonic_reflection::server::Error| ServeError::Setup(error.to_string());
+    let reflection = described().build_v1().map_err(setup)?;
+    // Clients in use still ask in the older version: Python's, for one.
+    let older = described().build_v1alpha().map_err(setup)?;
     let statuses = tonic_health::server::HealthReporter::new();
     // Nothing is told of what is not known: the whole is serving, by the empty name.
     let health = tonic_health::pb::health_server::HealthServer::new(
@@ -287,5 +292,6 @@ fn services<L: Clone>(
         .concurrency_limit_per_connection(CALLS)
         .add_service(guarded)
         .add_service(reflection)
+        .add_service(older)
         .add_service(health))
 }

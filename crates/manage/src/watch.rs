@@ -12,13 +12,16 @@ use parking_lot::Mutex;
 use relay_api::v1;
 use relay_core::record::RequestRecord;
 use relay_proxy::{Glance, Witness};
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
 use crate::ledger::Ledger;
 use crate::tell::{ended, underway};
 
 /// Between two looks.
 pub(crate) const LOOK: Duration = Duration::from_millis(100);
+
+/// The same while nobody wants to know.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// Changes that a subscriber can be behind.
 const BUFFER: usize = 4_096;
@@ -38,6 +41,8 @@ pub(crate) struct Watch {
     news: broadcast::Sender<Arc<News>>,
     /// What subscribers know, while there are any.
     seen: Mutex<Option<Seen>>,
+    /// Somebody has subscribed.
+    woken: Notify,
 }
 
 impl Default for Watch {
@@ -45,6 +50,7 @@ impl Default for Watch {
         Self {
             news: broadcast::Sender::new(BUFFER),
             seen: Mutex::default(),
+            woken: Notify::new(),
         }
     }
 }
@@ -69,6 +75,7 @@ impl Watch {
             // In this order: what ends in between is told of twice rather than never.
             let next = ledger.books().next();
             *seen = Some(Seen::begin(&witness.underway(), next));
+            self.woken.notify_one();
         }
         news
     }
@@ -85,12 +92,17 @@ impl Watch {
 
     /// Looks as long as it is not dropped.
     pub(crate) async fn run(&self, witness: &Witness, ledger: &Ledger) {
+        let mut pause = IDLE;
         loop {
-            tokio::time::sleep(LOOK).await;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.woken.notified() => {}
+            }
             let mut seen = self.seen.lock();
             if self.news.receiver_count() == 0 {
                 *seen = None;
             }
+            pause = if seen.is_some() { LOOK } else { IDLE };
             if let Some(seen) = seen.as_mut() {
                 // In this order, so that what ends in between is told of as ended, and last.
                 let open = witness.underway();

@@ -794,3 +794,33 @@ async fn events_and_cooldowns_are_told_and_ended() {
     }
     assert!(names.contains(&"relay.start".to_owned()), "{names:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_needs_a_token_even_on_this_machine() {
+    let port = crate::support::nobody().port();
+    let more = format!(
+        "grpc: {{web_listen: '127.0.0.1:{port}', tokens: [{{name: eyes, token: eyes-0123456789abcdef}}]}}\n"
+    );
+    let _running = Running::start(&more).await;
+    let ask = |path: &str, line: &str| {
+        let head = format!(
+            "POST /{path} HTTP/1.1\r\nhost: r\r\ncontent-type: application/grpc-web\r\n{line}content-length: 5\r\nconnection: close\r\n\r\n\0\0\0\0\0"
+        );
+        crate::reload::say(&format!("127.0.0.1:{port}"), &head)
+    };
+    let version = "relay.v1.RelayManager/GetVersion";
+    let refused = ask(version, "").to_ascii_lowercase();
+    assert!(refused.contains("grpc-status: 16"), "{refused}");
+    let answered = ask(version, "authorization: Bearer eyes-0123456789abcdef\r\n");
+    assert!(
+        answered.starts_with("HTTP/1.1 200") && answered.contains("relay.v1"),
+        "{answered}"
+    );
+    // A page of another origin is not let in by the browser: nothing here allows it.
+    assert!(
+        !answered.to_ascii_lowercase().contains("access-control"),
+        "{answered}"
+    );
+    let health = ask("grpc.health.v1.Health/Check", "");
+    assert!(health.contains("grpc-status:0"), "{health}");
+}

@@ -129,13 +129,13 @@ pub(crate) fn turn(address: &str) -> String {
     say(address, &format!("{head}{body}"))
 }
 
-fn say(address: &str, request: &str) -> String {
+pub(crate) fn say(address: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 pub(crate) fn config(sim: &Sim, key: &str, more: &str) -> String {

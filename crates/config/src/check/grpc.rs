@@ -35,6 +35,18 @@ impl Check<'_, '_> {
         }
         if let Some(address) = plan.web_listen {
             self.guarded(&plan, address, "grpc.web_listen");
+            if plan.enabled && plan.tokens.is_empty() && address.ip().is_loopback() {
+                let message = "`grpc.web_listen` needs `grpc.tokens`".to_owned();
+                let label = "any page in a browser could ask there";
+                let help = "add a token, or remove the line";
+                self.fault(
+                    "grpc.web_listen",
+                    "config::open_relay",
+                    message,
+                    label,
+                    help,
+                );
+            }
         }
         plan
     }
@@ -204,6 +216,11 @@ mod tests {
             (format!("{{listen: '0.0.0.0:9090', {tls}, {token}}}"), None),
             (format!("{{listen: '0.0.0.0:9090', {ca}}}"), None),
             ("{listen: '127.0.0.1:9090'}".to_owned(), None),
+            (
+                "{web_listen: '127.0.0.1:9091'}".to_owned(),
+                Some("grpc.web_listen"),
+            ),
+            (format!("{{web_listen: '127.0.0.1:9091', {token}}}"), None),
             ("{enabled: false, listen: '0.0.0.0:9090'}".to_owned(), None),
         ] {
             let faults = read(&text).err().unwrap_or_default();
