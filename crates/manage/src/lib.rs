@@ -15,6 +15,7 @@ mod file;
 mod ledger;
 mod manager;
 mod orders;
+mod pulse;
 mod refusal;
 mod server;
 mod service;

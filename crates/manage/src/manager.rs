@@ -17,6 +17,7 @@ use crate::consequence;
 use crate::events::Events;
 use crate::ledger::{Books, Ledger, traffic::Window};
 use crate::orders::{Order, Orders};
+use crate::pulse::Pulse;
 use crate::refusal;
 use crate::situation::Situation;
 use crate::tell::{self, Place};
@@ -24,6 +25,9 @@ use crate::watch::Watch;
 
 /// How long a state that was worked out is told to others who ask.
 const FRESH: Duration = Duration::from_millis(80);
+
+/// Between two looks at circuits and keys.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// Checks the text of a configuration.
 pub type Check = Arc<dyn Fn(&str, Format) -> Result<Plan, Faults> + Send + Sync>;
@@ -89,9 +93,16 @@ impl Manager {
         self.stats.lock().clear();
     }
 
-    /// Looks at requests as long as it is not dropped.
+    /// Looks at requests, circuits and keys as long as it is not dropped.
     pub(crate) async fn run(&self) {
-        self.watch.run(self.witness(), self.ledger()).await;
+        let pulse = async {
+            let mut pulse = Pulse::default();
+            loop {
+                pulse.look(self.witness(), self.ledger(), self.events());
+                tokio::time::sleep(BEAT).await;
+            }
+        };
+        tokio::join!(self.watch.run(self.witness(), self.ledger()), pulse);
     }
 
     pub(crate) fn situation(&self) -> Arc<Situation> {

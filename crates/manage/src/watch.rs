@@ -109,9 +109,6 @@ impl Watch {
                 let (over, next) = ledger.books().since(seen.next);
                 seen.next = next;
                 seen.look(self, &open, &over);
-            } else {
-                // Enters what has ended, so that little waits where nobody asks.
-                drop(ledger.books());
             }
         }
     }

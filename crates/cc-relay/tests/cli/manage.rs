@@ -757,6 +757,9 @@ async fn events_and_cooldowns_are_told_and_ended() {
     let provider = health.stats.unwrap().provider.unwrap();
     assert_eq!(provider.state(), v1::ProviderState::Open, "{provider:?}");
     assert!(provider.asked_again_in_ms.is_some() && provider.why.contains("circuit open"));
+    // Circuits are looked at once a second; the log has it too.
+    let line = running.served.wait("circuit.open");
+    assert!(line.contains("\"provider\":\"first\""), "{line}");
     let asked_end = v1::EndCooldownRequest {
         provider: "first".into(),
         ..Default::default()
@@ -784,7 +787,8 @@ async fn events_and_cooldowns_are_told_and_ended() {
         .unwrap()
         .into_inner();
     let mut names = Vec::new();
-    while !names.contains(&"manage.change".to_owned()) {
+    let expected = ["manage.change", "request.hop"].map(str::to_owned);
+    while !expected.iter().all(|name| names.contains(name)) {
         let message = tokio::time::timeout(PATIENCE, events.message())
             .await
             .unwrap()
