@@ -105,6 +105,7 @@ impl Management {
             Ok(sockets) => sockets,
             Err(why) if plan == GrpcPlan::default() => {
                 warn!(%why, "the management API is not there: the relay runs on without it");
+                parts.watched.ledger.close();
                 return Ok(None);
             }
             Err(why) => {

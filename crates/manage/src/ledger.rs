@@ -10,7 +10,7 @@ pub(crate) mod traffic;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -35,11 +35,16 @@ const DAY_S: u64 = 86_400;
 pub struct Ledger {
     inbox: Mutex<Vec<Arc<RequestRecord>>>,
     missed: AtomicU64,
+    /// Nobody will ever look.
+    closed: AtomicBool,
     books: Mutex<Books>,
 }
 
 impl RecordSink for Ledger {
     fn record(&self, record: &Arc<RequestRecord>) {
+        if self.closed.load(Ordering::Relaxed) {
+            return;
+        }
         let mut inbox = self.inbox.lock();
         if inbox.len() < INBOX {
             inbox.push(Arc::clone(record));
@@ -60,6 +65,12 @@ impl Ledger {
             books: Mutex::new(books),
             ..Self::default()
         }
+    }
+
+    /// Takes nothing any more: there is nobody to look.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.inbox.lock().clear();
     }
 
     /// Enters what has ended since it was last asked, and returns all.
@@ -239,6 +250,16 @@ mod tests {
             (KEPT, 5, "5")
         );
         assert_eq!(ends.1.0, books.next() - 1);
+    }
+
+    #[test]
+    fn what_is_closed_keeps_nothing() {
+        let ledger = Ledger::default();
+        let begun = || RequestRecord::begun("r".into(), http::Method::POST, "/", Duration::ZERO);
+        ledger.record(&Arc::new(begun()));
+        ledger.close();
+        ledger.record(&Arc::new(begun()));
+        assert!(ledger.books().last.is_empty());
     }
 
     #[test]
