@@ -205,6 +205,7 @@ pub(crate) fn run(log: &Log, suite: Suite, variables: &[(&str, PathBuf)]) -> Res
             "e2e/python/sdk",
             "e2e/python/dialects",
             "e2e/python/observability",
+            "e2e/python/management",
         ]),
         Suite::Claude => pytest(&["e2e/python/claude"]),
         Suite::TypeScript => {

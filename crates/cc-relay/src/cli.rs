@@ -20,6 +20,8 @@ use examples::{
     INIT_EXAMPLES, MAN_EXAMPLES, ROOT_EXAMPLES, SERVE_EXAMPLES, STATUS_EXAMPLES, VALIDATE_EXAMPLES,
 };
 
+pub use crate::command::changes::ChangesArgs;
+pub use crate::command::completions::CompletionsArgs;
 pub use crate::command::manage::key::KeyCommand;
 pub use crate::command::manage::logs::LogsArgs;
 pub use crate::command::manage::provider::ProviderCommand;
@@ -149,6 +151,9 @@ pub enum Command {
     /// Print what the running relay says of itself
     #[command(after_help = crate::command::manage::logs::EXAMPLES)]
     Logs(LogsArgs),
+    /// List what was changed in the running relay, and by whom
+    #[command(after_help = crate::command::changes::EXAMPLES)]
+    Changes(ChangesArgs),
     /// Make, check and show the configuration; point Claude Code at the relay
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -180,6 +185,9 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
     #[arg(env = "CC_RELAY_HISTORY", hide_env = true)]
     pub history: Option<String>,
+    /// Show the dashboard in this terminal; when it is closed, the relay runs on
+    #[arg(long)]
+    pub tui: bool,
 }
 
 /// Flags of `demo`.
@@ -209,6 +217,12 @@ pub struct DoctorArgs {
     /// Address of the relay [default: the one in the configuration, or 127.0.0.1:8787]
     #[arg(long, value_name = "HOST:PORT", env = "CC_RELAY_ADDR", hide_env = true)]
     pub addr: Option<String>,
+    /// Mend what can be mended, and ask before each
+    #[arg(long)]
+    pub fix: bool,
+    /// Mend without asking
+    #[arg(short, long, requires = "fix")]
+    pub yes: bool,
 }
 
 /// The commands under `config`.
@@ -366,14 +380,6 @@ pub struct CcStatusArgs {
     /// Only this settings file
     #[arg(long, value_enum)]
     pub scope: Option<Scope>,
-}
-
-/// Flags of `completions`.
-#[derive(Debug, Clone, Args)]
-pub struct CompletionsArgs {
-    /// The shell
-    #[arg(value_enum)]
-    pub shell: clap_complete::Shell,
 }
 
 /// Flags of `man`.

@@ -100,6 +100,10 @@ impl relay_config::Env for Environment {
     fn var(&self, name: &str) -> Option<String> {
         self.0.get(name).cloned()
     }
+
+    fn keychain(&self, service: &str, account: &str) -> Result<String, relay_config::Refused> {
+        crate::keychain::read(service, account)
+    }
 }
 
 impl<const N: usize> From<[(&str, &str); N]> for Environment {

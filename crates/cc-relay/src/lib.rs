@@ -13,6 +13,7 @@ pub mod environment;
 pub mod exit;
 pub mod failure;
 pub mod http;
+pub(crate) mod keychain;
 pub mod log;
 pub mod manage;
 pub mod metrics;
@@ -40,6 +41,9 @@ use crate::output::Output;
 /// Runs the program with the arguments and environment of this process.
 pub fn run() -> ExitCode {
     let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    if let Some(code) = command::completions::answer(&arguments) {
+        return code;
+    }
     let environment = Environment::of_process();
     early_color(&arguments, &environment);
     match Cli::try_parse_from(&arguments) {

@@ -12,7 +12,7 @@ mod line;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -26,6 +26,9 @@ use file::RotatingFile;
 
 pub(crate) use line::{readable, timestamp};
 
+/// Bytes that are kept at most for standard error while something else is on the screen.
+const ASIDE: usize = 64 * 1024;
+
 /// Lines that wait to be written at most.
 const QUEUE: usize = 8192;
 
@@ -38,6 +41,8 @@ enum Entry {
     Event(Event),
     /// From here on, lines are written otherwise.
     Form(Form),
+    /// From here on, standard error is left alone, or not any longer; said when it is so.
+    Aside(bool, SyncSender<()>),
 }
 
 /// How lines are written, and where.
@@ -133,6 +138,7 @@ impl Log {
             dropped,
             told: 0,
             buffer: Vec::new(),
+            aside: None,
         };
         let thread = std::thread::Builder::new().name("log".to_owned());
         let writer = thread.spawn(move || writer.run(&entries))?;
@@ -185,6 +191,20 @@ impl Log {
         Ok(())
     }
 
+    /// Leaves standard error alone while something else is on the screen. Afterwards the last of what
+    /// would have been written there is; a file has all of it in any case.
+    pub fn aside(&self, is_aside: bool) {
+        let Some(inlet) = &self.inlet else { return };
+        let (said, done) = sync_channel(1);
+        // A full queue is being emptied: this waits for its place, and until what came before is
+        // written.
+        if inlet.queue.send(Entry::Aside(is_aside, said)).is_ok()
+            && let Err(RecvError) = done.recv()
+        {
+            report("the log's thread is gone");
+        }
+    }
+
     /// Writes what has gathered and ends. Inlets that are still held elsewhere then lead nowhere.
     pub fn close(mut self) {
         self.end();
@@ -222,6 +242,8 @@ struct Writer {
     /// Dropped lines that were told of.
     told: u64,
     buffer: Vec<u8>,
+    /// What standard error is kept from.
+    aside: Option<Vec<u8>>,
 }
 
 impl Writer {
@@ -255,6 +277,15 @@ impl Writer {
                 self.write();
                 self.form = form;
             }
+            Entry::Aside(is_aside, said) => {
+                self.write();
+                let kept = std::mem::replace(&mut self.aside, is_aside.then(Vec::new));
+                // Nobody is left to tell that standard error is closed.
+                drop(io::stderr().lock().write_all(&kept.unwrap_or_default()));
+                if said.send(()).is_err() {
+                    report("nobody waits for the screen");
+                }
+            }
         }
         false
     }
@@ -278,9 +309,23 @@ impl Writer {
             report(&format!("log file: {error}; going on without it"));
             self.form.file = None;
         }
-        // Nobody is left to tell that standard error is closed.
-        drop(io::stderr().lock().write_all(&self.buffer));
+        match &mut self.aside {
+            Some(kept) => keep(kept, &self.buffer),
+            // Nobody is left to tell that standard error is closed.
+            None => drop(io::stderr().lock().write_all(&self.buffer)),
+        }
         self.buffer.clear();
+    }
+}
+
+/// Adds lines to those that are kept, of which the oldest go.
+fn keep(kept: &mut Vec<u8>, lines: &[u8]) {
+    kept.extend_from_slice(lines);
+    let over = kept.len().saturating_sub(ASIDE);
+    if over > 0 {
+        let end = kept.iter().skip(over).position(|byte| *byte == b'\n');
+        let end = end.map_or(kept.len(), |at| over.saturating_add(at).saturating_add(1));
+        kept.drain(..end);
     }
 }
 

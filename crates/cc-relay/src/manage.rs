@@ -10,8 +10,8 @@ use std::sync::Arc;
 use relay_api::Address;
 use relay_config::{Format, GrpcListen, GrpcPlan, Override, Plan};
 use relay_manage::{
-    Applied, Asked, Events, Ledger, Listen, Manager, ManagerOptions, Order, Orders, Refused,
-    Running, Situation, Sockets, Today, replace, revision, summary,
+    Applied, Asked, Audit, AuditSink, Events, Ledger, Listen, Manager, ManagerOptions, Order,
+    Orders, Refused, Running, Situation, Sockets, Today, replace, revision, summary,
 };
 use relay_proxy::clock;
 use relay_store::By;
@@ -71,6 +71,7 @@ fn today(history: &Path) -> Today {
 pub struct Management {
     manager: Arc<Manager>,
     orders: Receiver<Asked>,
+    address: String,
     _running: Running,
 }
 
@@ -87,6 +88,8 @@ pub struct Parts<'a> {
     pub watched: Watched,
     /// The history's file, where there is one.
     pub history: Option<PathBuf>,
+    /// Who keeps what was changed, where somebody does.
+    pub audits: Option<Arc<dyn AuditSink>>,
 }
 
 impl Management {
@@ -127,17 +130,30 @@ impl Management {
             orders,
             check: Arc::new(check),
             history: parts.history,
+            audits: parts.audits,
             version: VERSION,
         });
         let running = Running::start(&manager, &plan, sockets).map_err(|error| {
             Failure::new(Exit::Failed, "grpc", format!("management API: {error}"))
         })?;
         info!(at = addresses.join(", "), "manage.start");
+        let scheme = if plan.tls.is_some() { "https://" } else { "" };
+        let first = addresses.first().map(String::as_str).unwrap_or_default();
         Ok(Some(Self {
             manager,
             orders: asked,
+            address: if first.starts_with("unix:") {
+                first.to_owned()
+            } else {
+                format!("{scheme}{first}")
+            },
             _running: running,
         }))
+    }
+
+    /// Returns where it is asked, as `--manage` takes it.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// Waits for the next order.
@@ -170,16 +186,10 @@ impl Management {
             }
         };
         let outcome = done.map(|pending| applied(&before, live.plan(), &pending));
-        match &outcome {
-            Ok(applied) => {
-                let changes = applied.changes.join("; ");
-                info!(by = %asked.by, %what, %changes, "manage.change");
-            }
-            Err(refused) => {
-                let why = refused.to_string();
-                warn!(by = %asked.by, %what, %why, "manage.refused");
-            }
-        }
+        self.manager.audit(&match &outcome {
+            Ok(applied) => Audit::made(&asked.by, &what, &applied.changes),
+            Err(refused) => Audit::refused(&asked.by, &what, refused.to_string()),
+        });
         self.situate(live, reloader);
         // Whoever asked may have left.
         drop(asked.answer.send(outcome));

@@ -6,8 +6,9 @@
 use std::sync::Arc;
 
 use relay_core::record::RequestRecord;
+use relay_manage::{Audit, AuditSink};
 use relay_proxy::RecordSink;
-use relay_store::Inlet;
+use relay_store::{Inlet, KeptChange};
 use relay_traces as traces;
 
 /// Several takers of records as one.
@@ -44,6 +45,18 @@ pub struct History(pub Inlet);
 impl RecordSink for History {
     fn record(&self, record: &Arc<RequestRecord>) {
         self.0.take(record);
+    }
+}
+
+impl AuditSink for History {
+    fn keep(&self, audit: &Audit) {
+        self.0.note(KeptChange {
+            at_ms: u64::try_from(audit.at.as_millis()).unwrap_or(u64::MAX),
+            by: audit.by.clone(),
+            what: audit.what.clone(),
+            changes: audit.changes.join("; "),
+            refused: audit.refused.clone(),
+        });
     }
 }
 

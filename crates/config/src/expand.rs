@@ -1,9 +1,10 @@
-//! `${VAR}` and `${file:PATH}` in a text value.
+//! `${VAR}`, `${file:PATH}` and `${keychain:SERVICE/ACCOUNT}` in a text value.
 //!
 //! In: a text and an environment. Out: the text with each reference replaced, or every reference
 //! that could not be. `${VAR}` must be set, `${VAR:-default}` takes the default if the variable is
 //! unset or empty; `${file:PATH}` is what a file holds, without the line end after it, as secret
-//! stores mount it; `$${` stands for `${`. It must never expand what it put in, nor say a value.
+//! stores mount it; `${keychain:SERVICE/ACCOUNT}` is an entry of the operating system's keychain;
+//! `$${` stands for `${`. It must never expand what it put in, nor say a value.
 
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,13 @@ pub(crate) enum Problem {
     Missing { reference: String, name: String },
     /// The file cannot be read. Holds the reference as written, and why not.
     Unreadable { reference: String, why: String },
+    /// The keychain does not give the entry. Holds the reference as written, why not, and what to
+    /// do about it.
+    Locked {
+        reference: String,
+        why: String,
+        help: String,
+    },
     /// The reference is not one. Holds the start of it, at most as far as the brace.
     Malformed { reference: String },
 }
@@ -53,12 +61,13 @@ pub(crate) fn expand(text: &str, env: &dyn Env) -> Result<Expanded, Vec<Problem>
             });
             return Err(problems);
         };
-        let resolved = match inside.strip_prefix("file:") {
-            Some(path) => read(path, env).map(|(path, text)| {
+        let resolved = match inside.split_once(':') {
+            Some(("file", path)) => read(path, env).map(|(path, text)| {
                 out.files.push(path);
                 text
             }),
-            None => resolve(inside, env),
+            Some(("keychain", entry)) => unlock(entry, env),
+            _ => resolve(inside, env),
         };
         match resolved {
             Ok(value) => {
@@ -97,6 +106,23 @@ fn read(path: &str, env: &dyn Env) -> Result<(PathBuf, String), Problem> {
     }
 }
 
+fn unlock(entry: &str, env: &dyn Env) -> Result<String, Problem> {
+    let locked = |why: String, help: String| Problem::Locked {
+        reference: format!("${{keychain:{entry}}}"),
+        why,
+        help,
+    };
+    let named = entry.rsplit_once('/');
+    let Some((service, account)) = named.filter(|(a, b)| !a.is_empty() && !b.is_empty()) else {
+        return Err(locked(
+            "it names no entry".to_owned(),
+            "write ${keychain:SERVICE/ACCOUNT}".to_owned(),
+        ));
+    };
+    env.keychain(service, account)
+        .map_err(|refused| locked(refused.to_string(), refused.help(service, account)))
+}
+
 fn resolve(inside: &str, env: &dyn Env) -> Result<String, Problem> {
     let (name, default) = match inside.split_once(":-") {
         Some((name, default)) => (name, Some(default)),
@@ -132,6 +158,7 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
+    use crate::keychain::Refused;
 
     fn env() -> HashMap<String, String> {
         [("A", "one"), ("EMPTY", ""), ("NESTED", "${A}")]
@@ -178,7 +205,9 @@ mod tests {
         let problems = expand("${X1} ${A} ${X2}", &env()).unwrap_err();
         let name = |problem: &Problem| match problem {
             Problem::Missing { name, .. } => name.clone(),
-            Problem::Malformed { .. } | Problem::Unreadable { .. } => String::new(),
+            Problem::Malformed { .. } | Problem::Unreadable { .. } | Problem::Locked { .. } => {
+                String::new()
+            }
         };
         assert_eq!(problems.iter().map(name).collect::<Vec<_>>(), ["X1", "X2"]);
     }
@@ -203,6 +232,42 @@ mod tests {
             let problems = expand(missing, &env()).unwrap_err();
             assert!(
                 matches!(&problems[..], [Problem::Unreadable { reference, .. }] if reference == missing),
+                "{problems:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_entry_of_the_keychain_is_named_by_service_and_account() {
+        struct Keychain;
+        impl Env for Keychain {
+            fn var(&self, _: &str) -> Option<String> {
+                None
+            }
+            fn keychain(&self, service: &str, account: &str) -> Result<String, Refused> {
+                match (service, account) {
+                    ("anthropic", "work") => Ok("sk-from-the-keychain".to_owned()),
+                    ("https://api.example", "me") => Ok("sk-of-a-url".to_owned()),
+                    _ => Err(Refused::Missing),
+                }
+            }
+        }
+        let expanded = expand("<${keychain:anthropic/work}>", &Keychain).unwrap();
+        assert_eq!(expanded.text, "<sk-from-the-keychain>");
+        assert!(expanded.referenced && expanded.files.is_empty());
+        let url = expand("${keychain:https://api.example/me}", &Keychain).unwrap();
+        assert_eq!(url.text, "sk-of-a-url");
+        for missing in [
+            "${keychain:anthropic/home}",
+            "${keychain:anthropic}",
+            "${keychain:}",
+            "${keychain:/a}",
+            "${keychain:a/}",
+        ] {
+            let problems = expand(missing, &Keychain).unwrap_err();
+            assert!(
+                matches!(&problems[..], [Problem::Locked { reference, help, .. }]
+                    if reference == missing && !help.is_empty()),
                 "{problems:?}"
             );
         }

@@ -10,6 +10,7 @@ mod diff;
 mod edit;
 mod expand;
 mod fault;
+mod keychain;
 mod load;
 mod mask;
 mod not_built;
@@ -26,6 +27,7 @@ mod walk;
 pub use diff::{Change, Settings, compare, diff, settings};
 pub use edit::{CheckText, Edit, EditError, NewKey};
 pub use fault::{Fault, Faults, SnippetLine};
+pub use keychain::Refused;
 pub use load::{Env, Format, ProcessEnv, default_path, load, parse, server};
 pub use overrides::{Override, OverrideError, Overrides};
 pub use plan::{

@@ -13,6 +13,7 @@ use serde::Deserialize as _;
 
 use crate::check;
 use crate::fault::{Fault, Faults};
+use crate::keychain::Refused;
 use crate::mask::{self, Masks};
 use crate::plan::{Plan, ServerPlan, Warning};
 use crate::raw::Raw;
@@ -47,6 +48,15 @@ pub trait Env {
             return Err(std::io::Error::other("it is longer than 64 KiB"));
         }
         Ok(text)
+    }
+
+    /// Returns an entry of the operating system's keychain that `${keychain:...}` names.
+    ///
+    /// # Errors
+    /// If there is no keychain, no such entry, or nobody unlocks it. Without an implementation
+    /// there is no keychain.
+    fn keychain(&self, _service: &str, _account: &str) -> Result<String, Refused> {
+        Err(Refused::Unknown)
     }
 }
 

@@ -54,30 +54,52 @@ pub enum Override {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OverrideError {
     /// No provider has this name.
-    #[error("there is no provider `{0}`; cc-relay provider list names them")]
+    #[error("there is no provider `{0}`")]
     NoProvider(String),
     /// The provider has no key of this name.
-    #[error("{0} has no key `{1}`; cc-relay key list {0} names them")]
+    #[error("{0} has no key `{1}`")]
     NoKey(String, String),
     /// It is the only one that is on.
-    #[error(
-        "{0} is the only provider that is on: a relay without one can do nothing; stop the relay instead"
-    )]
+    #[error("{0} is the only provider that is on: a relay without one can do nothing")]
     LastProvider(String),
     /// It is the only key.
     #[error(
-        "{1} is the only key of {0} that is on: without one, clients' own credentials would go there; disable {0} instead"
+        "{1} is the only key of {0} that is on: without one, clients' own credentials would go there"
     )]
     LastKey(String, String),
     /// A key of this name is there.
-    #[error("{0} has a key `{1}`: choose another name")]
+    #[error("{0} has a key `{1}` already")]
     NameTaken(String, String),
     /// The credential is there, under this name.
     #[error("{0} has this key already, as `{1}`")]
     KeyTaken(String, String),
     /// The strategy needs settings that the file has not.
-    #[error("the strategy model needs routing.models in the file")]
+    #[error("the strategy model needs rules, and the file has none")]
     NoRules,
+}
+
+impl OverrideError {
+    /// Says what to do.
+    pub fn fix(&self) -> String {
+        match self {
+            Self::NoProvider(_) => "cc-relay provider list names them".to_owned(),
+            Self::NoKey(provider, _) => format!("cc-relay key list {provider} names them"),
+            Self::LastProvider(_) => "stop the relay instead, or enable another first".to_owned(),
+            Self::LastKey(provider, _) => {
+                format!("cc-relay provider disable {provider} instead, or add another key first")
+            }
+            Self::NameTaken(..) => "choose another name".to_owned(),
+            Self::KeyTaken(provider, name) => {
+                format!("cc-relay key enable {provider} {name}, if it is off")
+            }
+            Self::NoRules => "write routing.models into the file first".to_owned(),
+        }
+    }
+
+    /// Tells whether it names something that is not there.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::NoProvider(_) | Self::NoKey(..))
+    }
 }
 
 /// All changes that are in force.

@@ -215,7 +215,7 @@ fn of_pools() {
             // All but one are left alone: the hardest to find.
             let hour = Moment::after_start(Duration::from_hours(1));
             for spec in specs.iter().skip(1) {
-                pool.park(spec.id, Parked::Key, hour);
+                pool.park(spec.id, Parked::Key("invalid_key"), hour);
             }
             measure(
                 &format!("{count} keys, {selection:?}, one is free"),
@@ -223,7 +223,7 @@ fn of_pools() {
                 lease,
             );
             if let Some(spec) = specs.first() {
-                pool.park(spec.id, Parked::Key, hour);
+                pool.park(spec.id, Parked::Key("invalid_key"), hour);
             }
             let refused = |step| {
                 let now = Moment::START;

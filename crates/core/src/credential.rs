@@ -5,6 +5,7 @@
 //! nor a client's credential to an upstream that is not configured to take it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
@@ -99,6 +100,16 @@ pub enum UpstreamCredential {
 }
 
 impl UpstreamCredential {
+    /// Returns when what was issued ends, as time since the Unix epoch; `None` where nothing was, or
+    /// it does not end.
+    pub fn expires(&self) -> Option<Duration> {
+        match self {
+            Self::Identity(identity) => identity.current()?.expires,
+            Self::Issued(issued) => issued.expires,
+            Self::Client(_) | Self::Relay(_) | Self::Nothing => None,
+        }
+    }
+
     /// Returns what can be sent: what an identity was issued, or the credential itself. `None` while
     /// an identity has nothing.
     pub fn in_force(&self) -> Option<Self> {

@@ -22,6 +22,7 @@ mod tree;
 mod window;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::credential::UpstreamCredential;
 use crate::moment::Moment;
@@ -122,8 +123,8 @@ pub enum Denied {
 /// What is left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parked {
-    /// The key: it was refused.
-    Key,
+    /// The key: it was refused, for this reason, as a ruling is named.
+    Key(&'static str),
     /// Its organisation, for models of this class: they are at a limit.
     Class(ModelClass),
     /// The key, for models of this class: they were refused.
@@ -145,6 +146,10 @@ pub struct KeyState {
     pub used: KeyLimits,
     /// Until when it is left alone.
     pub parked_until: Option<Moment>,
+    /// Why it was last left alone by itself, as a ruling is named; empty if it never was.
+    pub parked_for: &'static str,
+    /// When what was issued to it ends, as time since the Unix epoch; `None` where nothing ends.
+    pub expires: Option<Duration>,
     /// Percent of its tightest limit that are left; 100 where none is known.
     pub capacity_percent: u8,
     /// Its organisation, once an answer named it.

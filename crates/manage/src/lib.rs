@@ -8,6 +8,7 @@
 //! (each call) → `manager` (what all share) → `ledger`, `watch`, `events` and `tell` to answer, or
 //! `consequence` and `orders` to change.
 
+mod audit;
 mod caller;
 mod consequence;
 mod events;
@@ -23,6 +24,7 @@ mod situation;
 mod tell;
 mod watch;
 
+pub use audit::{Audit, AuditSink};
 pub use consequence::summary;
 pub use events::Events;
 pub use file::{replace, revision};

@@ -11,8 +11,8 @@ use relay_config::{Faults, Format, NewKey, Override, Plan};
 use relay_core::affinity::key::SessionKey;
 use relay_proxy::{Witness, clock};
 use tonic::Status;
-use tracing::info;
 
+use crate::audit::{Audit, AuditSink};
 use crate::consequence;
 use crate::events::Events;
 use crate::ledger::{Books, Ledger, traffic::Window};
@@ -49,6 +49,8 @@ pub struct ManagerOptions {
     pub check: Check,
     /// The history's file, where there is one.
     pub history: Option<PathBuf>,
+    /// Who keeps what was changed, where somebody does.
+    pub audits: Option<Arc<dyn AuditSink>>,
     /// The version of the relay.
     pub version: &'static str,
 }
@@ -249,11 +251,19 @@ impl Manager {
         })
     }
 
+    /// Says what came of a change, in the log and to whoever keeps it.
+    pub fn audit(&self, audit: &Audit) {
+        audit.log();
+        if let Some(sink) = &self.options.audits {
+            sink.keep(audit);
+        }
+    }
+
     /// Says that a change was made, unless it was only asked about.
     fn made(&self, mut change: v1::Change, dry_run: bool, by: &str) -> v1::Change {
         change.applied = !dry_run;
         if !dry_run {
-            info!(by, what = %change.summary, "manage.change");
+            self.audit(&Audit::made(by, &change.summary, &[]));
             self.stats.lock().clear();
         }
         change

@@ -91,7 +91,8 @@ impl Pulse {
             match (state.parked_until, self.cooling.contains(&place)) {
                 (Some(until), false) => {
                     let for_s = until.since(now).as_secs();
-                    info!(provider, key, for_s, "key.cools");
+                    let why = state.parked_for;
+                    info!(provider, key, why, for_s, "key.cools");
                     self.cooling.insert(place);
                 }
                 (None, true) => {

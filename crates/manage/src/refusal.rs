@@ -45,10 +45,10 @@ pub(crate) fn missing(what: &str, name: &str, fix: &str) -> Status {
 
 /// Says why a change cannot be laid over the configuration.
 pub(crate) fn change(error: &OverrideError) -> Status {
-    refuse(
-        Code::FailedPrecondition,
-        "CHANGE_REFUSED",
-        error.to_string(),
-        "see the message",
-    )
+    let (code, reason) = if error.is_missing() {
+        (Code::NotFound, "NOT_FOUND")
+    } else {
+        (Code::FailedPrecondition, "CHANGE_REFUSED")
+    };
+    refuse(code, reason, error.to_string(), &error.fix())
 }

@@ -277,6 +277,7 @@ fn services<L: Clone>(
     let described = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(relay_api::v1::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let setup = |error: tonic_reflection::server::Error| ServeError::Setup(error.to_string());
     let reflection = described().build_v1().map_err(setup)?;

@@ -240,6 +240,10 @@ impl Pen<'_> {
         let rows = each(&|key| Some(cools(key).map_or(0.0, |left| left.as_secs_f64())));
         let help = "How long a key is left alone";
         self.gauges("key_cooldown", help, Some(&Unit::Seconds), &rows)?;
+        let rows = each(&|key| key.expires.map(|at| at.as_secs_f64()));
+        let help = "When a credential that was issued for a time ends, since the Unix epoch";
+        let unit = Unit::Seconds;
+        self.gauges("credential_expiry_timestamp", help, Some(&unit), &rows)?;
         let rows = each(&|key| Some(f64::from(key.capacity_percent) / 100.0));
         let help = "What is left of a key's tightest limit";
         self.gauges("key_capacity", help, Some(&Unit::Ratios), &rows)?;

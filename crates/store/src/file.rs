@@ -15,13 +15,13 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use crate::StoreError;
 
 /// The form that this version writes.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// How long one waits for another process that has the file locked.
 const BUSY: Duration = Duration::from_secs(2);
 
 /// What makes each form out of the one before; the first out of nothing.
-const STEPS: [&str; 2] = [FIRST, MORE];
+const STEPS: [&str; 3] = [FIRST, MORE, CHANGES];
 
 pub(crate) const FIRST: &str = "
 CREATE TABLE request (
@@ -52,6 +52,15 @@ pub(crate) const SECOND: i64 = 2;
 const MORE: &str = "
 ALTER TABLE session ADD COLUMN parent TEXT NOT NULL DEFAULT '';
 ALTER TABLE request ADD COLUMN began_us INTEGER;
+";
+
+/// The form since which changes are kept.
+pub(crate) const THIRD: i64 = 3;
+
+const CHANGES: &str = "
+CREATE TABLE change (
+  id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, by TEXT NOT NULL, what TEXT NOT NULL,
+  changes TEXT NOT NULL, refused TEXT);
 ";
 
 /// Opens the file for writing, and makes it where there is none. Only its owner may read it.

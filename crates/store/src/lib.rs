@@ -1,9 +1,11 @@
 //! History and cost of requests, kept in an embedded database.
 //!
-//! In: records of ended requests, behind the path of requests. Out: sums by what one asks for. It
+//! In: records of ended requests, behind the path of requests, and what was changed by whom. Out: sums
+//! by what one asks for, single requests, changes. It
 //! must never make a request wait nor keep a prompt: the queue is bounded, what does not fit is
 //! dropped and counted, and when the disk fails the relay goes on without it.
 
+mod changes;
 mod file;
 mod requests;
 mod row;
@@ -20,6 +22,7 @@ use std::time::Duration;
 
 use relay_core::record::RequestRecord;
 
+pub use changes::{KeptChange, changes};
 pub use requests::{Kept, KeptAttempt, Wanted, requests};
 pub use session::{AgentSums, session};
 pub use sums::{By, Sums, usage};
@@ -89,6 +92,15 @@ impl Inlet {
     /// Takes a record, and waits for its place: not for what a request waits for.
     pub fn put(&self, record: Arc<RequestRecord>) {
         if self.queue.send(Entry::Record(record)).is_err() {
+            self.state.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Inlet {
+    /// Takes a change, and waits for its place: they are rare, and none may be lost.
+    pub fn note(&self, change: KeptChange) {
+        if self.queue.send(Entry::Change(Box::new(change))).is_err() {
             self.state.lost.fetch_add(1, Ordering::Relaxed);
         }
     }

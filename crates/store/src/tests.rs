@@ -10,6 +10,7 @@ use relay_core::snapshot::TargetId;
 use relay_core::usage::Usage;
 
 use super::*;
+use crate::writer::Batch;
 
 const DAY: u64 = 86_400;
 
@@ -219,14 +220,14 @@ fn a_failing_disk_is_counted_and_written_again_once_it_is_well() {
         .execute_batch("ALTER TABLE rollup RENAME TO elsewhere")
         .unwrap();
     let mut writer = Writer::new(options(&path), connection, Arc::clone(&state));
-    writer.put(&[Arc::new(record(DAY, "opus", Some(1)))]);
+    writer.put(&batch(record(DAY, "opus", Some(1))));
     assert_eq!(state.lost.load(Ordering::Relaxed), 1);
     assert!(state.failing.load(Ordering::Relaxed));
     let other = rusqlite::Connection::open(&path).unwrap();
     other
         .execute_batch("ALTER TABLE elsewhere RENAME TO rollup")
         .unwrap();
-    writer.put(&[Arc::new(record(DAY, "opus", Some(2)))]);
+    writer.put(&batch(record(DAY, "opus", Some(2))));
     assert!(!state.failing.load(Ordering::Relaxed));
     drop(writer);
     let sums = usage(&path, By::Model, 0).unwrap();
@@ -264,4 +265,52 @@ fn a_file_of_the_first_form_goes_on_in_this_one() {
     assert_eq!((new.sums.name.as_str(), new.parent.as_str()), ("b", "a"));
     assert_eq!(before[0].sums.requests, 3);
     assert!(session(&path, "5").unwrap().is_empty());
+}
+
+fn batch(record: RequestRecord) -> Batch {
+    Batch {
+        records: vec![Arc::new(record)],
+        ..Batch::default()
+    }
+}
+
+#[test]
+fn changes_are_kept_in_order_and_within_bounds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.db");
+    let change = |number: u64, refused: Option<&str>| KeptChange {
+        at_ms: DAY * 1000 + number,
+        by: "ana (pid 7)".to_owned(),
+        what: "disable zai".to_owned(),
+        changes: format!("providers[zai].enabled true -> false {number}"),
+        refused: refused.map(str::to_owned),
+    };
+    let store = Store::open(options(&path)).unwrap();
+    let mut long = change(0, None);
+    long.changes = "\u{20ac}".repeat(9_000);
+    store.inlet().note(long);
+    for number in 1..10_100 {
+        store.inlet().note(change(number, None));
+    }
+    store
+        .inlet()
+        .note(change(10_100, Some("it is the only one")));
+    drop(store);
+    let last = changes(&path, 2).unwrap();
+    assert_eq!(
+        last,
+        [
+            change(10_099, None),
+            change(10_100, Some("it is the only one"))
+        ]
+    );
+    let all = changes(&path, u32::MAX).unwrap();
+    assert!(all[0].changes.len() <= 16 * 1024);
+    // They are bounded at the next look, with the records.
+    let writer = write(
+        options(&path),
+        (0..5_000).map(|_| record(DAY, "opus", Some(1))),
+    );
+    assert_eq!(writer, 0);
+    assert_eq!(changes(&path, u32::MAX).unwrap().len(), 10_000);
 }

@@ -12,6 +12,7 @@ use relay_core::error::chain;
 use relay_core::record::RequestRecord;
 use rusqlite::Connection;
 
+use crate::changes::{self, KeptChange};
 use crate::{StoreError, StoreOptions, StoreState, file, row};
 
 /// Records of one transaction at most.
@@ -31,6 +32,8 @@ const LOOK: usize = 4096;
 pub(crate) enum Entry {
     /// To be kept.
     Record(Arc<RequestRecord>),
+    /// To be kept too; rare.
+    Change(Box<KeptChange>),
     /// Nothing more comes.
     End,
 }
@@ -65,18 +68,18 @@ impl Writer {
     }
 
     pub(crate) fn run(mut self, entries: &Receiver<Entry>) {
-        let mut batch = Vec::new();
+        let mut batch = Batch::default();
         while let Ok(first) = entries.recv() {
-            let mut last = gather(first, &mut batch);
+            let mut last = batch.gather(first);
             while !last && batch.len() < BATCH {
                 match entries.try_recv() {
-                    Ok(entry) => last = gather(entry, &mut batch),
+                    Ok(entry) => last = batch.gather(entry),
                     Err(_) => break,
                 }
             }
             self.put(&batch);
             let full = batch.len() >= BATCH;
-            batch.clear();
+            batch = Batch::default();
             if last {
                 return;
             }
@@ -86,11 +89,10 @@ impl Writer {
         }
     }
 
-    pub(crate) fn put(&mut self, batch: &[Arc<RequestRecord>]) {
-        let Some(last) = batch.last() else {
+    pub(crate) fn put(&mut self, batch: &Batch) {
+        let Some(now) = batch.now() else {
             return;
         };
-        let now = last.started.saturating_add(last.duration).as_secs();
         let count = u64::try_from(batch.len()).unwrap_or(u64::MAX);
         match self.try_put(batch, now) {
             Ok(()) => {
@@ -132,15 +134,19 @@ impl Writer {
         }
     }
 
-    fn try_put(&mut self, batch: &[Arc<RequestRecord>], now: u64) -> Result<(), StoreError> {
+    fn try_put(&mut self, batch: &Batch, now: u64) -> Result<(), StoreError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => file::open(&self.options.path)?,
         };
         let transaction = connection.transaction()?;
         let mut sums = row::Sums::default();
-        for record in batch.iter().filter(|record| !record.endpoint.is_empty()) {
+        let of_models = |record: &&Arc<RequestRecord>| !record.endpoint.is_empty();
+        for record in batch.records.iter().filter(of_models) {
             sums.take(&transaction, record, self.options.requests > 0)?;
+        }
+        for change in &batch.changes {
+            changes::write(&transaction, change)?;
         }
         sums.write(&transaction)?;
         transaction.commit()?;
@@ -157,14 +163,34 @@ impl Writer {
     }
 }
 
-/// Adds a record to the batch; tells whether it is the sign to end.
-fn gather(entry: Entry, batch: &mut Vec<Arc<RequestRecord>>) -> bool {
-    match entry {
-        Entry::Record(record) => {
-            batch.push(record);
-            false
+/// What is written at once.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) records: Vec<Arc<RequestRecord>>,
+    pub(crate) changes: Vec<KeptChange>,
+}
+
+impl Batch {
+    fn len(&self) -> usize {
+        self.records.len().saturating_add(self.changes.len())
+    }
+
+    /// Returns the time of the last that came, in seconds of the Unix epoch.
+    fn now(&self) -> Option<u64> {
+        let ended = |it: &Arc<RequestRecord>| it.started.saturating_add(it.duration).as_secs();
+        let record = self.records.last().map(ended);
+        let change = self.changes.last().map(|it| it.at_ms / 1000);
+        record.max(change)
+    }
+
+    /// Adds an entry; tells whether it is the sign to end.
+    fn gather(&mut self, entry: Entry) -> bool {
+        match entry {
+            Entry::Record(record) => self.records.push(record),
+            Entry::Change(change) => self.changes.push(*change),
+            Entry::End => return true,
         }
-        Entry::End => true,
+        false
     }
 }
 
@@ -186,6 +212,7 @@ fn bound(connection: &Connection, options: &StoreOptions, now: u64) -> rusqlite:
         "DELETE FROM request WHERE id <= (SELECT max(id) FROM request) - ?",
         [int(options.requests)],
     )?;
+    changes::bound(connection, Duration::from_secs(oldest))?;
     // The log beside the file needs its part.
     let most = options.max_bytes.saturating_sub(options.max_bytes / 8);
     for table in ["request", "session", "rollup"] {

@@ -46,7 +46,7 @@ pub(crate) async fn live(updates: Sender<Update>, mut todos: Receiver<Todo>) {
                 Some(Todo::Sessions) => Update::Sessions(sessions()),
                 Some(Todo::Config) => Update::Config(Box::new(config())),
                 Some(Todo::Strategies) => Update::Strategies(strategies()),
-                Some(Todo::Make(_) | Todo::Reload | Todo::Dial | Todo::Quit) => {
+                Some(Todo::Make(_) | Todo::Reload | Todo::Dial | Todo::Quit | Todo::Theme(_)) => {
                     Update::Done(Err("this is made-up data: nothing is changed".to_owned()))
                 }
             }
@@ -231,7 +231,7 @@ fn keys() -> Vec<v1::Key> {
         name: name.into(),
         last_four: format!("{}0d2", name.chars().last().unwrap_or('x')),
         state: state.into(),
-        why: cools.map_or_else(String::new, |_| "waits: the upstream refused it".into()),
+        why: cools.map_or_else(String::new, |_| "rate_limited; tried again in 26 s".into()),
         cools_for_ms: cools,
         used: Some(v1::KeyLimits {
             rpm: Some(used),

@@ -22,6 +22,8 @@ pub(crate) enum Action {
     Filter,
     Command,
     Pause,
+    Window,
+    Copy,
     Enable,
     Disable,
     Reset,
@@ -80,6 +82,13 @@ pub(crate) const KEYS: &[Key] = &[
     key(&[Char('/')], "/", Action::Filter, "filter"),
     key(&[Char(':')], ":", Action::Command, "command"),
     key(&[Char(' ')], "space", Action::Pause, "pause lists"),
+    key(
+        &[Char('t')],
+        "t",
+        Action::Window,
+        "rates of 1 min, 5 min, 15 min, 1 h",
+    ),
+    key(&[Char('y')], "y", Action::Copy, "copy the row's name"),
     key(&[Char('e')], "e", Action::Enable, "enable (asks)"),
     key(&[Char('d')], "d", Action::Disable, "disable (asks)"),
     key(

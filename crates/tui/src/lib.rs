@@ -19,7 +19,7 @@ pub use keys::reference;
 pub use run::{Options, TuiError, run};
 pub use state::State;
 pub use svg::svg;
-pub use theme::Look;
+pub use theme::{Look, Palette};
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;

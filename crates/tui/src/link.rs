@@ -34,12 +34,13 @@ pub(crate) async fn run(
     mut todos: Receiver<Todo>,
 ) {
     let mut tries = 0_usize;
+    let mut window_s = 60;
     let mut lost_at = unix();
     loop {
         match connect(&address, &credentials).await {
             Ok(api) => {
                 tries = 0;
-                let status = live(api, &updates, &mut todos).await;
+                let status = live(api, &updates, (&mut todos, &mut window_s)).await;
                 lost_at = unix();
                 let Some(status) = status else { return };
                 if is_final(&status) {
@@ -129,11 +130,7 @@ struct Streams {
 }
 
 impl Streams {
-    async fn open(api: &mut Connection) -> Result<Self, Status> {
-        let stats = v1::StreamStatsRequest {
-            interval_ms: 1_000,
-            window_s: 60,
-        };
+    async fn open(api: &mut Connection, window_s: u32) -> Result<Self, Status> {
         let requests = v1::StreamRequestsRequest {
             backlog: BACKLOG,
             ..v1::StreamRequestsRequest::default()
@@ -143,7 +140,7 @@ impl Streams {
             least: v1::Level::Info.into(),
         };
         Ok(Self {
-            stats: api.stream_stats(stats).await?.into_inner(),
+            stats: stats(api, window_s).await?,
             requests: api.stream_requests(requests).await?.into_inner(),
             events: api.stream_events(events).await?.into_inner(),
         })
@@ -170,13 +167,25 @@ impl Streams {
     }
 }
 
+/// Asks for the state each second, with rates of so many seconds.
+async fn stats(
+    api: &mut Connection,
+    window_s: u32,
+) -> Result<Streaming<v1::StreamStatsResponse>, Status> {
+    let asked = v1::StreamStatsRequest {
+        interval_ms: 1_000,
+        window_s,
+    };
+    Ok(api.stream_stats(asked).await?.into_inner())
+}
+
 /// Speaks with a relay that answers. `None` where nobody listens any more; else why it ended.
 async fn live(
     mut api: Connection,
     updates: &Sender<Update>,
-    todos: &mut Receiver<Todo>,
+    (todos, window_s): (&mut Receiver<Todo>, &mut u32),
 ) -> Option<Status> {
-    let mut streams = match Streams::open(&mut api).await {
+    let mut streams = match Streams::open(&mut api, *window_s).await {
         Ok(streams) => streams,
         Err(status) => return Some(status),
     };
@@ -202,7 +211,17 @@ async fn live(
                 Some(Update::Link(Link::Stale { since: unix() }))
             }
             _ = asks.tick() => perform(&mut api, Todo::Sessions).await,
-            todo = todos.recv() => perform(&mut api, todo?).await,
+            todo = todos.recv() => match todo? {
+                Todo::Window(wanted) => {
+                    *window_s = wanted;
+                    match stats(&mut api, wanted).await {
+                        Ok(stream) => streams.stats = stream,
+                        Err(status) => return Some(status),
+                    }
+                    None
+                }
+                todo => perform(&mut api, todo).await,
+            },
         };
         if let Some(update) = update
             && updates.send(update).await.is_err()
@@ -237,7 +256,7 @@ async fn perform(api: &mut Connection, todo: Todo) -> Option<Update> {
             .get_routing_strategy(v1::GetRoutingStrategyRequest {})
             .await
             .map(|it| Update::Strategies(it.into_inner())),
-        Todo::Dial | Todo::Quit => return None,
+        Todo::Dial | Todo::Quit | Todo::Theme(_) | Todo::Copy(_) | Todo::Window(_) => return None,
     };
     Some(done.unwrap_or_else(|status| Update::Done(Err(said(&status)))))
 }

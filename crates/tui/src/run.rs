@@ -9,6 +9,7 @@
 use std::io;
 use std::time::Duration;
 
+use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{
     DisableMouseCapture, EnableMouseCapture, Event, EventStream, KeyEventKind, MouseEventKind,
 };
@@ -72,22 +73,41 @@ pub async fn run(options: Options) -> Result<(), TuiError> {
             State::default()
         }
     };
-    let mut terminal = ratatui::try_init()?;
-    if options.mouse {
-        crossterm::execute!(io::stdout(), EnableMouseCapture)?;
+    let mut screen = Screen::take(options.mouse)?;
+    show(&mut screen.terminal, (state, options.look), incoming, todos).await
+}
+
+/// The terminal while it is ours. Dropped, it is as it was: also where nobody waits for the end.
+struct Screen {
+    terminal: ratatui::DefaultTerminal,
+    mouse: bool,
+}
+
+impl Screen {
+    fn take(mouse: bool) -> io::Result<Self> {
+        let terminal = ratatui::try_init()?;
+        let screen = Self { terminal, mouse };
+        if mouse {
+            crossterm::execute!(io::stdout(), EnableMouseCapture)?;
+        }
+        Ok(screen)
     }
-    let shown = show(&mut terminal, (state, options.look), incoming, todos).await;
-    if options.mouse {
-        // What follows gives the terminal back in any case.
-        drop(crossterm::execute!(io::stdout(), DisableMouseCapture));
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        if self.mouse {
+            // What follows gives the terminal back in any case.
+            drop(crossterm::execute!(io::stdout(), DisableMouseCapture));
+        }
+        // There is nothing left to say it on.
+        drop(ratatui::try_restore());
     }
-    ratatui::try_restore()?;
-    shown
 }
 
 async fn show(
     terminal: &mut ratatui::DefaultTerminal,
-    (mut state, look): (State, Look),
+    (mut state, mut look): (State, Look),
     mut updates: Receiver<Update>,
     todos: Sender<Todo>,
 ) -> Result<(), TuiError> {
@@ -120,8 +140,25 @@ async fn show(
         };
         is_changed = true;
         for todo in wanted {
-            if todo == Todo::Quit {
-                return Ok(());
+            match &todo {
+                Todo::Quit => return Ok(()),
+                Todo::Theme(palette) => {
+                    look.palette = *palette;
+                    continue;
+                }
+                Todo::Copy(text) => {
+                    let copy = CopyToClipboard::to_clipboard_from(text);
+                    crossterm::execute!(io::stdout(), copy)?;
+                    continue;
+                }
+                Todo::Consider(_)
+                | Todo::Window(_)
+                | Todo::Make(_)
+                | Todo::Reload
+                | Todo::Sessions
+                | Todo::Config
+                | Todo::Strategies
+                | Todo::Dial => {}
             }
             // One that does not fit is said, not waited for.
             if todos.try_send(todo).is_err() {

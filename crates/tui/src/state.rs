@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use relay_api::v1;
 
+use crate::theme::Palette;
+
 pub(crate) use filter::{matches, row_of};
 pub(crate) use input::{Dialog, Input, InputKind};
 
@@ -126,6 +128,12 @@ pub enum Todo {
     Strategies,
     /// Try to reach the relay now.
     Dial,
+    /// Have rates of so many seconds.
+    Window(u32),
+    /// Put a text where the terminal pastes from.
+    Copy(String),
+    /// Draw in other colours.
+    Theme(Palette),
     /// End.
     Quit,
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use relay_api::v1;
 
 use crate::state::{Link, State, Todo, Update, Wish};
-use crate::{Look, demo, draw, text};
+use crate::{Look, Palette, demo, draw, text};
 
 fn press(state: &mut State, keys: &str) -> Vec<Todo> {
     let code = |letter: char| match letter {
@@ -118,7 +118,7 @@ fn every_link() {
 #[test]
 fn without_colours_or_signs_it_reads_the_same() {
     let look = Look {
-        color: false,
+        palette: Palette::Plain,
         ascii: true,
     };
     for keys in ["", "2", "3jj\n", "4", "5", "6", "?"] {
@@ -307,7 +307,8 @@ proptest! {
     ) {
         let mut state = demo();
         press(&mut state, &keys);
-        let look = Look { color: !ascii, ascii };
+        let palette = if ascii { Palette::Plain } else { Palette::Light };
+        let look = Look { palette, ascii };
         let first = draw(&state, look, width, height);
         let shown = text(&first);
         prop_assert!(!shown.contains("sk-ant"));
@@ -328,4 +329,33 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_theme_changes_colours_and_nothing_else() {
+    let mut state = demo();
+    let usual = draw(&state, Look::default(), 140, 40);
+    let mut colours = Vec::new();
+    for (name, palette) in Palette::ALL {
+        let todo = press(&mut state, &format!(":theme {name}\n"));
+        assert_eq!(todo, [Todo::Theme(palette)]);
+        let look = Look {
+            palette,
+            ascii: false,
+        };
+        let buffer = draw(&state, look, 140, 40);
+        assert_eq!(text(&buffer), text(&usual));
+        let mut used: Vec<_> = buffer.content.iter().map(|cell| cell.fg).collect();
+        used.sort_by_key(ToString::to_string);
+        used.dedup();
+        colours.push(used);
+    }
+    assert_eq!(colours[0].len(), 1, "the colour of the text alone");
+    assert!(
+        colours[1..].iter().all(|used| used.len() >= 5),
+        "{colours:?}"
+    );
+    assert_ne!(colours[2], colours[3]);
+    assert_eq!(press(&mut state, ":theme pink\n"), []);
+    assert!(text(&draw(&state, Look::default(), 140, 40)).contains("no theme `pink`"));
 }

@@ -1,11 +1,14 @@
 """Claude Code through the relay: ordinary work, the same as without the relay."""
 
 import json
+import os
+import subprocess
 
 import pytest
 
 from relay_e2e import scripts
 from relay_e2e.claude import SESSION, Claude
+from relay_e2e.programs import binary, profile
 
 
 @pytest.fixture
@@ -129,3 +132,19 @@ def test_the_relays_key_is_taken_wherever_claude_code_puts_it(relayed, claude, g
     (request,) = side.upstream_exchanges()
     assert request.request.header("x-api-key") == ["sk-ant-upstream-for-tests"]
     assert request.request.header("authorization") == []
+
+
+def test_what_cc_init_writes_makes_claude_code_whole(relayed, claude):
+    side = relayed({})
+    side.sim.script(scripts.text("hello"))
+    words = [binary("cc-relay"), "config", "cc", "init", "--yes", "--url", side.url]
+    home = {"PATH": os.environ["PATH"], "HOME": str(claude.home), **profile()}
+    subprocess.run(words, env=home, cwd=claude.place, check=True, capture_output=True, timeout=60)
+    # The shell says something else: a settings file wins.
+    run = claude.run("http://127.0.0.1:1", "say hi")
+    assert run.answer == "hello"
+    sent = side.upstream_exchanges()
+    assert "/v1/models?limit=1000" in [each.target for each in sent], "model discovery"
+    (turn,) = [each for each in sent if each.target.startswith("/v1/messages")]
+    tools = {tool["name"]: tool for tool in json.loads(turn.request.body)["tools"]}
+    assert tools["Bash"]["eager_input_streaming"], "fine-grained tool streaming"

@@ -8,12 +8,17 @@ relay is compared with what the upstream received and sent, byte by byte.
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any, Callable
 
 from .compare import differences, headers, HOP_BY_HOP
 from .programs import NoRelay, Relay, Sim
 from .tap import Exchange, Tap
+
+
+#: Looks at the taps before a difference is one: a bound, never a measure.
+LOOKS = 100
 
 
 class Direct:
@@ -59,8 +64,17 @@ class Relayed:
         return self._upstream_tap.exchanges()
 
     def differences(self) -> list[str]:
-        """What the relay changed."""
-        return differences(self.client_exchanges(), self.upstream_exchanges())
+        """What the relay changed.
+
+        A client that leaves is back before the taps have seen it go: they are looked at again for
+        a while before something is a difference.
+        """
+        for _ in range(LOOKS):
+            found = differences(self.client_exchanges(), self.upstream_exchanges())
+            if not found:
+                break
+            time.sleep(0.05)
+        return found
 
     def close(self) -> None:
         self._client_tap.close()

@@ -16,6 +16,7 @@ Examples:
   cc-relay serve
   cc-relay serve --listen 127.0.0.1:0
   cc-relay serve --history
+  cc-relay serve --tui
   cc-relay serve -c /etc/cc-relay/config.yaml";
 
 pub(super) const DEMO_EXAMPLES: &str = "\

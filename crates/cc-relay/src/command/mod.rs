@@ -4,6 +4,7 @@
 //! outside only by its context, the file system and loopback connections.
 
 pub mod cc;
+pub mod changes;
 pub mod completions;
 pub mod config;
 pub mod demo;
@@ -73,6 +74,7 @@ impl Context {
 pub fn dispatch(context: &mut Context, command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Status(arguments) => status::run(context, &arguments),
+        Command::Changes(arguments) => changes::run(context, &arguments),
         Command::Prices(arguments) => prices::run(context, &arguments),
         Command::Requests(arguments) => requests::list(context, &arguments),
         Command::Request(arguments) => requests::one(context, &arguments),

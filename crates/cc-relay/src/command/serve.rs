@@ -1,5 +1,6 @@
 //! `serve`: runs the relay until it is told to stop.
 
+mod dashboard;
 mod history;
 
 use std::cell::Cell;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use relay_config::{KeyPlan, MetricsPlan, Plan, ProviderPlan};
 use relay_core::board::Board;
+use relay_manage::AuditSink;
 use relay_metrics::Metrics;
 use relay_proxy::{RecordSink, Server};
 use relay_traces::{Traces, TracesState};
@@ -28,6 +30,7 @@ use crate::reload::Reloader;
 use crate::serve::{Live, VERSION, board};
 use crate::sink::{History, Sinks, Traced};
 use crate::traces;
+use dashboard::Dashboard;
 
 /// Runs `serve`.
 ///
@@ -39,10 +42,7 @@ pub fn run(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Failure
 
 async fn serve(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Failure> {
     // First of all: a signal that nobody waits for yet would end the process.
-    let signals = Signals::new().map_err(|error| {
-        let message = format!("cannot wait for signals: {error}");
-        Failure::new(Exit::Failed, "signals", message)
-    })?;
+    let signals = Signals::new()?;
     let mut reloader = reloader(context, arguments.listen);
     let plan = reloader
         .read()
@@ -57,8 +57,9 @@ async fn serve(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Fai
         let past = Kept(store.path().to_owned());
         board.spend.remember(Arc::new(past));
     }
-    let past = history.as_ref().and_then(|it| it.as_ref().ok());
-    let past = past.map(|store| store.path().to_owned());
+    let kept = history.as_ref().and_then(|it| it.as_ref().ok());
+    let past = kept.map(|store| store.path().to_owned());
+    let audits = kept.map(|store| Arc::new(History(store.inlet())) as Arc<dyn AuditSink>);
     let watched = Watched::new(past.as_deref());
     if plan.grpc.enabled {
         sinks = sinks.with(Arc::clone(&watched.ledger) as Arc<dyn RecordSink>);
@@ -83,6 +84,7 @@ async fn serve(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Fai
         env: &context.env,
         watched,
         history: past,
+        audits,
     })?;
     let sent = traces.as_ref().map(Traces::state);
     let metrics_url = metrics.map(|metrics| publish(metrics, &live, &log, sent));
@@ -93,7 +95,8 @@ async fn serve(context: &mut Context, arguments: &ServeArgs) -> Result<Exit, Fai
     if let Some(url) = metrics_url {
         info!(%url, "metrics.start");
     }
-    run_until_stopped((live, reloader, management), &log, signals).await?;
+    let dashboard = Dashboard::new(arguments.tui, context, (management.as_ref(), &log))?;
+    run_until_stopped((live, reloader, management), &log, (signals, dashboard)).await?;
     // Before the log: they may have something to say.
     drop(traces);
     drop(history);
@@ -174,11 +177,17 @@ struct Signals {
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    fn new() -> Result<Self, Failure> {
+        let wait = |kind| {
+            signal(kind).map_err(|error| {
+                let message = format!("cannot wait for signals: {error}");
+                Failure::new(Exit::Failed, "signals", message)
+            })
+        };
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
+            terminate: wait(SignalKind::terminate())?,
+            interrupt: wait(SignalKind::interrupt())?,
+            hang_up: wait(SignalKind::hangup())?,
             attended: std::io::stderr().is_terminal(),
         })
     }
@@ -214,7 +223,7 @@ enum Wish {
 async fn run_until_stopped(
     (mut live, mut reloader, mut management): (Live, Reloader, Option<Management>),
     log: &Log,
-    mut signals: Signals,
+    (mut signals, mut dashboard): (Signals, Dashboard),
 ) -> Result<(), Failure> {
     loop {
         let hasty = tokio::select! {
@@ -223,6 +232,7 @@ async fn run_until_stopped(
                 Wish::Reload => false,
             },
             () = reloader.changed() => true,
+            () = dashboard.closed(log) => continue,
             asked = manage::next(&mut management) => {
                 if let Some(management) = &management {
                     management.carry_out(asked, (&mut live, &mut reloader, log)).await;
@@ -236,6 +246,7 @@ async fn run_until_stopped(
             management.situate(&live, &reloader);
         }
     }
+    dashboard.close(log).await;
     let drain = live.plan().server.drain_timeout;
     info!(drain_s = drain.as_secs(), "relay.stop");
     let hurry = live.server().hurry();

@@ -9,6 +9,7 @@ use clap::Args;
 use relay_store::{AgentSums, Sums, session};
 use serde_json::json;
 
+use crate::command::completions::names;
 use crate::command::{Context, requests, usage};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -30,7 +31,7 @@ const DEEPEST: usize = 16;
 #[derive(Debug, Clone, Args)]
 pub struct SessionArgs {
     /// Its name, or how that begins
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", add = names::session())]
     pub name: String,
     /// The history's file [default: the one in the configuration, or ~/.local/state/cc-relay/relay.db]
     #[arg(long, value_name = "FILE", env = "CC_RELAY_HISTORY", hide_env = true)]

@@ -243,9 +243,23 @@ fn a_full_queue_drops_and_counts() {
         dropped,
         told: 0,
         buffer: Vec::new(),
+        aside: None,
     };
     assert_eq!(entries.try_iter().count(), 2);
     writer.tell_dropped();
     let line: Value = serde_json::from_slice(&writer.buffer).unwrap();
     assert_eq!(line["lines"], 3);
+}
+
+#[test]
+fn what_the_screen_was_kept_from_is_bounded_and_begins_with_a_whole_line() {
+    let mut kept = Vec::new();
+    let line = |count: usize| format!("{count:0>99}\n").into_bytes();
+    for count in 0..3_000 {
+        keep(&mut kept, &line(count));
+        assert!(kept.len() <= ASIDE);
+    }
+    assert_eq!(kept.len() % 100, 0);
+    assert!(kept.len() > ASIDE - 100);
+    assert!(kept.ends_with(&line(2_999)));
 }

@@ -4,6 +4,7 @@
 //! shell is the weakest: Claude Code lets the `env` object of a settings file replace a variable
 //! of its environment (measured with version 2.1.330). Nothing is changed and no credential kept.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
@@ -12,7 +13,7 @@ use crate::cli::Scope;
 use crate::environment::Environment;
 use crate::settings::edit::{self, Variables};
 use crate::settings::scope::SCOPES;
-use crate::settings::{AUTH_TOKEN, BASE_URL, CLOUDS, TOOL_SEARCH, mask, write};
+use crate::settings::{API_KEY, AUTH_TOKEN, BASE_URL, CLOUDS, SWITCHES, Switch, mask, write};
 
 /// Where Claude Code sends its requests when nothing is set.
 pub const ANTHROPIC: &str = "https://api.anthropic.com";
@@ -26,10 +27,12 @@ pub struct Place {
     pub file: Option<String>,
     /// The base URL, credentials hidden.
     pub base_url: Option<String>,
-    /// The tool search switch.
-    pub tool_search: Option<String>,
+    /// The switches that it sets, by variable.
+    pub switches: BTreeMap<&'static str, String>,
     /// Whether a token is set.
     pub has_token: bool,
+    /// The credentials that it sets, by variable.
+    pub credentials: Vec<&'static str>,
     /// The first variable that sends Claude Code to a cloud instead.
     pub cloud: Option<&'static str>,
     /// Why the file could not be read.
@@ -91,8 +94,15 @@ fn place(
         scope,
         file,
         base_url: raw_url.as_deref().map(mask::url),
-        tool_search: value(TOOL_SEARCH),
+        switches: SWITCHES
+            .into_iter()
+            .filter_map(|switch| Some((switch.name, value(switch.name)?)))
+            .collect(),
         has_token: value(AUTH_TOKEN).is_some(),
+        credentials: [API_KEY, AUTH_TOKEN]
+            .into_iter()
+            .filter(|name| value(name).is_some_and(|text| !text.is_empty()))
+            .collect(),
         cloud: CLOUDS
             .into_iter()
             .find(|name| value(name).is_some_and(|text| is_on(&text))),
@@ -106,4 +116,16 @@ fn is_on(text: &str) -> bool {
         text.trim().to_ascii_lowercase().as_str(),
         "" | "0" | "false" | "no" | "off"
     )
+}
+
+/// Returns the switches, each with whether it is on: the strongest place that sets it decides.
+/// `places` are from the weakest to the strongest.
+pub fn switches(places: &[Place]) -> impl Iterator<Item = (Switch, bool)> {
+    SWITCHES.into_iter().map(|switch| {
+        let set = places
+            .iter()
+            .rev()
+            .find_map(|place| place.switches.get(switch.name));
+        (switch, set.is_some_and(|value| is_on(value)))
+    })
 }

@@ -52,6 +52,25 @@ pub fn read(path: &Path) -> io::Result<Option<String>> {
 /// # Errors
 /// When a step fails; the old file is then as it was.
 pub fn replace(path: &Path, text: &str) -> io::Result<()> {
+    put(path, text, Mode::Kept)
+}
+
+/// As [`replace`], and the file is then its owner's alone, whatever it was before.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_private(path: &Path, text: &str) -> io::Result<()> {
+    put(path, text, Mode::Private)
+}
+
+/// What mode a file has that was there before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Kept,
+    Private,
+}
+
+fn put(path: &Path, text: &str, mode: Mode) -> io::Result<()> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
@@ -65,7 +84,7 @@ pub fn replace(path: &Path, text: &str) -> io::Result<()> {
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
     let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
-    let written = fill(&temporary, path, text).and_then(|()| fs::rename(&temporary, path));
+    let written = fill(&temporary, path, text, mode).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         // The first fault is the one to report.
         drop(fs::remove_file(&temporary));
@@ -74,7 +93,7 @@ pub fn replace(path: &Path, text: &str) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn fill(temporary: &Path, path: &Path, text: &str) -> io::Result<()> {
+fn fill(temporary: &Path, path: &Path, text: &str, mode: Mode) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -87,7 +106,9 @@ fn fill(temporary: &Path, path: &Path, text: &str) -> io::Result<()> {
             if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
                 std::os::unix::fs::fchown(&file, Some(old.uid()), Some(old.gid()))?;
             }
-            file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o7777))?;
+            if mode == Mode::Kept {
+                file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o7777))?;
+            }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
@@ -149,6 +170,8 @@ mod tests {
         replace(&path, "two").unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o640);
         assert_eq!(read(&path).unwrap().as_deref(), Some("two"));
+        replace_private(&path, "three").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path().join("a/b")).unwrap().count(), 1);
     }
 

@@ -8,7 +8,7 @@ use crate::support::Home;
 #[test]
 fn help_of_every_command() {
     let home = Home::new();
-    let commands: [&[&str]; 40] = [
+    let commands: [&[&str]; 41] = [
         &[],
         &["serve"],
         &["demo"],
@@ -47,6 +47,7 @@ fn help_of_every_command() {
         &["config", "cc", "remove"],
         &["config", "cc", "status"],
         &["doctor"],
+        &["changes"],
         &["completions"],
         &["man"],
     ];
@@ -102,7 +103,7 @@ fn completions_for_every_shell() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let ran = home.run(&["completions", shell]).expect(0);
         assert!(
-            ran.stdout.contains("cc-relay") && ran.stdout.contains("completions"),
+            ran.stdout.contains("cc-relay") && ran.stdout.contains("CC_RELAY_COMPLETE"),
             "{shell}"
         );
     }

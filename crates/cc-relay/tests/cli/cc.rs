@@ -70,7 +70,12 @@ fn a_missing_file_is_made_private_and_taken_away_again() {
     let json: serde_json::Value = serde_json::from_str(&home.read(USER)).unwrap();
     assert_eq!(
         json,
-        serde_json::json!({"env": {"ANTHROPIC_BASE_URL": "http://127.0.0.1:8787", "ENABLE_TOOL_SEARCH": "true"}})
+        serde_json::json!({"env": {
+            "ANTHROPIC_BASE_URL": "http://127.0.0.1:8787",
+            "ENABLE_TOOL_SEARCH": "true",
+            "CLAUDE_CODE_ENABLE_FINE_GRAINED_TOOL_STREAMING": "1",
+            "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1",
+        }})
     );
     home.run(&["config", "cc", "remove", "-y"]).expect(0);
     assert!(!home.path(USER).exists());

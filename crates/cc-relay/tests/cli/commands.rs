@@ -340,3 +340,48 @@ fn without_a_relay_each_says_so() {
         assert!(ran.stderr.contains("cc-relay serve"), "{ran:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_are_kept_with_who_made_them_and_outlive_the_relay() {
+    let sim = Sim::builder().start().await.unwrap();
+    let home = Home::new();
+    let provider = |name: &str| {
+        format!(
+            "  - {{name: {name}, type: anthropic, base_url: '{}', accepts_client_credential: false, keys: [{{key: sk-ant-{name}-00000001}}]}}\n",
+            sim.base_url()
+        )
+    };
+    let file = home.write(
+        "relay.yaml",
+        &format!(
+            "server: {{listen: '127.0.0.1:0'}}\nhistory: {{enabled: true, file: '{}'}}\nrouting: {{model_lists: false}}\nproviders:\n{}{}",
+            home.path("kept.db").display(),
+            provider("first"),
+            provider("second")
+        ),
+    );
+    let served = Served::start(&home, "relay.yaml");
+    let at = served.address.clone();
+    home.run(&["provider", "disable", "first", "--yes", "--addr", &at])
+        .expect(0);
+    // It is the last one that is on.
+    home.run(&["provider", "disable", "second", "--yes", "--addr", &at])
+        .expect(1);
+    served.stop();
+    let words = ["changes", "-c", file.to_str().unwrap()];
+    let said = home.run(&words).expect(0).stdout;
+    for words in [
+        "disable first  by ",
+        "providers[first].enabled true -> false",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let told = home
+        .run(&[&words[..], &["--json"]].concat())
+        .expect(0)
+        .json();
+    let changes = told["data"]["changes"].as_array().unwrap();
+    assert_eq!(changes[0]["what"], "disable first");
+    assert!(changes[0]["refused"].is_null() && changes[0]["at_ms"].as_u64() > Some(0));
+    assert!(!told.to_string().contains("sk-ant"), "{told}");
+}

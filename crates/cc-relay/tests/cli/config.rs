@@ -62,7 +62,10 @@ fn an_existing_file_is_kept_and_with_force_copied_aside() {
         .json();
     let copy = json["data"]["backup"].as_str().unwrap().replace("~/", "");
     assert_eq!(home.read(&copy), "mine");
-    assert_eq!(json["data"]["key_variable"], serde_json::Value::Null);
+    assert_eq!(
+        json["data"]["providers"],
+        serde_json::json!([{"name": "anthropic", "key_variables": []}])
+    );
     assert_eq!(
         std::fs::metadata(home.path(FILE)).unwrap().mode() & 0o777,
         0o600

@@ -11,7 +11,7 @@ fn page() -> String {
 fn every_option_of_the_help_is_on_the_page() {
     let home = Home::new();
     let page = page();
-    let commands: [&[&str]; 33] = [
+    let commands: [&[&str]; 34] = [
         &[],
         &["serve"],
         &["demo"],
@@ -43,6 +43,7 @@ fn every_option_of_the_help_is_on_the_page() {
         &["config", "cc", "init"],
         &["config", "cc", "remove"],
         &["config", "cc", "status"],
+        &["changes"],
         &["completions"],
         &["man"],
     ];

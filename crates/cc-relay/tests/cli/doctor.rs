@@ -42,7 +42,11 @@ fn all_is_well() {
     home.run_with(&["config", "cc", "init", "-y"], &[("KEY", KEY)])
         .expect(0);
     let path = claude(&home, "#!/bin/sh\necho '9.9.9 (Claude Code)'\n");
-    let variables = [("KEY", KEY), ("PATH", path.as_str())];
+    let variables = [
+        ("KEY", KEY),
+        ("PATH", path.as_str()),
+        ("ANTHROPIC_API_KEY", "relay-fake-0123456789"),
+    ];
     let ran = home.run_with(&["doctor"], &variables).expect(0);
     assert!(
         !ran.stdout.contains("fix:") && !ran.stdout.contains(KEY),
@@ -91,7 +95,7 @@ fn every_trouble_has_a_fix_and_the_exit_code_says_so() {
     assert_eq!(of(&json, "up")[0]["level"], "skipped");
     assert_eq!(of(&json, "proxy")[0]["level"], "warning");
     assert_eq!(of(&json, "claude")[0]["level"], "warning");
-    assert_eq!(of(&json, "claude code").len(), 3);
+    assert_eq!(of(&json, "claude code").len(), 4);
     let ran = home
         .run_with(&["doctor"], &[("KEY", KEY), ("CC_RELAY_ASCII", "1")])
         .expect(1);
@@ -277,4 +281,123 @@ fn a_server_of_ones_own_needs_no_key_until_it_says_so() {
         assert_eq!(finding["level"], level, "{json}");
         assert!(finding["what"].as_str().unwrap().contains(words), "{json}");
     }
+}
+
+#[test]
+fn the_clock_is_compared_with_that_of_the_providers() {
+    let home = Home::new();
+    // A server of today says its time; this one stands still since 1994.
+    let upstream = answer("200 OK\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT", "{}");
+    configure(&home, nobody(), &format!("http://{upstream}"), ONE_KEY);
+    let json = home.run_with(&["doctor", "--json"], &[("KEY", KEY)]).json();
+    let clock = of(&json, "clock")[0];
+    assert_eq!(clock["level"], "warning");
+    let what = clock["what"].as_str().unwrap();
+    assert!(what.contains("ahead of 1 provider"), "{what}");
+
+    let now = std::time::UNIX_EPOCH + relay_proxy::clock::unix();
+    let now = format!("200 OK\r\ndate: {}", httpdate::fmt_http_date(now));
+    let upstream = answer(now.leak(), "{}");
+    configure(&home, nobody(), &format!("http://{upstream}"), ONE_KEY);
+    let json = home.run_with(&["doctor", "--json"], &[("KEY", KEY)]).json();
+    let clock = of(&json, "clock");
+    assert_eq!(clock.len(), 1, "{json}");
+    assert_eq!(clock[0]["level"], "ok", "{clock:?}");
+}
+
+#[test]
+fn the_relays_own_certificate_is_read() {
+    let now = relay_proxy::clock::unix().as_secs() / 86_400;
+    // From one day to another, counted from today.
+    let certificate = |(from, to): (i64, i64)| {
+        let day = |offset: i64| {
+            let day = now.checked_add_signed(offset).unwrap();
+            rcgen::date_time_ymd(1970, 1, 1) + std::time::Duration::from_hours(day * 24)
+        };
+        let mut made = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+        (made.not_before, made.not_after) = (day(from), day(to));
+        let key = rcgen::KeyPair::generate().unwrap();
+        (made.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    };
+    let cases = [
+        ((-9, -2), "error"),
+        ((3, 90), "error"),
+        ((-9, 5), "warning"),
+        ((-9, 90), "ok"),
+    ];
+    for (days, level) in cases {
+        let home = Home::new();
+        let (certificate, key) = certificate(days);
+        home.write("server.crt", &certificate);
+        let key = home.write("server.key", &key);
+        std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let text = format!(
+            "server:\n  listen: {}\n  tls: {{cert_file: {}, key_file: {}}}\nproviders:\n  - {{name: up, type: anthropic, base_url: 'http://{}'}}\n",
+            nobody(),
+            home.path("server.crt").display(),
+            home.path("server.key").display(),
+            nobody()
+        );
+        home.write(".config/cc-relay/config.yaml", &text);
+        let json = home.run(&["doctor", "--json"]).json();
+        assert_eq!(of(&json, "certificate")[0]["level"], level, "{json}");
+    }
+}
+
+#[test]
+fn what_can_be_mended_is_mended_when_asked() {
+    let home = Home::new();
+    let upstream = answer("200 OK", "{}");
+    configure(&home, nobody(), &format!("http://{upstream}"), ONE_KEY);
+    let file = home.path(".config/cc-relay/config.yaml");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let mode = || std::fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+    let settings = home.path(".claude/settings.json");
+    let variables = [("KEY", KEY)];
+    let ran = home.run_with(&["doctor"], &variables);
+    assert!(
+        ran.stdout.contains("Nothing was changed (--fix asks)."),
+        "{ran:?}"
+    );
+    // Without a terminal nobody can answer.
+    home.run_with(&["doctor", "--fix"], &variables).expect(2);
+    assert_eq!((mode(), settings.exists()), (0o644, false));
+    home.run_with(&["doctor", "--fix", "--json"], &variables)
+        .expect(2);
+    let elsewhere = nobody().to_string();
+    home.run_with(
+        &["doctor", "--fix", "--yes", "--addr", &elsewhere],
+        &variables,
+    );
+    // What was looked at is what Claude Code is pointed at.
+    assert!(home.read(".claude/settings.json").contains(&elsewhere));
+    assert_eq!((mode(), settings.exists()), (0o600, true));
+    let ran = home.run_with(&["doctor"], &variables);
+    assert!(!ran.stdout.contains("readable by others"), "{ran:?}");
+}
+
+#[test]
+fn two_credentials_of_claude_code_and_none_are_told() {
+    let home = Home::new();
+    let upstream = answer("200 OK", "{}");
+    configure(&home, nobody(), &format!("http://{upstream}"), ONE_KEY);
+    home.run_with(&["config", "cc", "init", "-y"], &[("KEY", KEY)])
+        .expect(0);
+    let both = [
+        ("KEY", KEY),
+        ("ANTHROPIC_API_KEY", "sk-ant-one-fake"),
+        ("ANTHROPIC_AUTH_TOKEN", "two-fake"),
+    ];
+    let said = |variables: &[(&str, &str)]| {
+        let json = home.run_with(&["doctor", "--json"], variables).json();
+        assert!(!json.to_string().contains("-fake\""), "{json}");
+        of(&json, "claude code")
+            .iter()
+            .map(|it| it["what"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    assert!(said(&both).contains("are both set"));
+    assert!(said(&both[..1]).contains("wants a client key"));
+    assert!(!said(&both[..2]).contains("client key"));
 }

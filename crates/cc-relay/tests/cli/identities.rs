@@ -16,6 +16,8 @@ use crate::support::Home;
 struct Served {
     child: Child,
     address: String,
+    /// Where its metrics are.
+    metrics: String,
 }
 
 impl Drop for Served {
@@ -27,7 +29,9 @@ impl Drop for Served {
 }
 
 fn serve(home: &Home, provider: &str, variables: &[(&str, &str)]) -> Served {
-    let config = format!("server: {{listen: '127.0.0.1:0'}}\nproviders:\n  - {provider}\n");
+    let config = format!(
+        "server: {{listen: '127.0.0.1:0'}}\nmetrics: {{enabled: true, prometheus_listen: '127.0.0.1:0'}}\nproviders:\n  - {provider}\n"
+    );
     home.write("relay.yaml", &config);
     let path = home.path("relay.yaml");
     let mut child = home
@@ -37,17 +41,22 @@ fn serve(home: &Home, provider: &str, variables: &[(&str, &str)]) -> Served {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let address = lines
-        .find_map(|line| {
-            let line = line.unwrap();
-            let (_, rest) = line.split_once("http://")?;
-            let is_part = |it: &char| it.is_ascii_digit() || ".:".contains(*it);
-            Some(rest.chars().take_while(is_part).collect::<String>())
-        })
-        .expect("an address");
+    let mut addresses = lines.by_ref().filter_map(|line| {
+        let line = line.unwrap();
+        let (_, rest) = line.split_once("http://")?;
+        let is_part = |it: &char| it.is_ascii_digit() || ".:".contains(*it);
+        Some(rest.chars().take_while(is_part).collect::<String>())
+    });
+    let address = addresses.next().expect("an address");
+    let metrics = addresses.next().expect("the address of the metrics");
+    drop(addresses);
     // What it says from now on must not fill the pipe.
     std::thread::spawn(move || lines.for_each(drop));
-    Served { child, address }
+    Served {
+        child,
+        address,
+        metrics,
+    }
 }
 
 async fn turn(served: &Served) -> String {
@@ -56,7 +65,11 @@ async fn turn(served: &Served) -> String {
         "POST /v1/messages HTTP/1.1\r\nhost: r\r\nanthropic-version: 2023-06-01\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()
     );
-    let mut stream = TcpStream::connect(&served.address).await.unwrap();
+    say(&served.address, &request).await
+}
+
+async fn say(address: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     let read = stream.read_to_string(&mut answer);
@@ -152,6 +165,16 @@ async fn aws_credentials_of_a_container_sign() {
     let answer = turn(&served).await;
     assert!(answer.contains("message_stop"), "{answer}");
     assert_eq!(identity.questions(Issuer::Container), 1);
+    let page = say(
+        &served.metrics,
+        "GET /metrics HTTP/1.1\r\nhost: r\r\nconnection: close\r\n\r\n",
+    )
+    .await;
+    let start = "ccrelay_credential_expiry_timestamp_seconds{provider=\"b\",";
+    let row = page.lines().find(|line| line.starts_with(start));
+    let row = row.unwrap_or_else(|| panic!("{page}"));
+    let ends: f64 = row.rsplit(' ').next().unwrap().parse().unwrap();
+    assert!(ends > relay_proxy::clock::unix().as_secs_f64(), "{row:?}");
     let sent = sim.requests().remove(0);
     assert!(sent.header("authorization").unwrap().contains("ASIASIM"));
     assert!(

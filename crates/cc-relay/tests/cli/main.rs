@@ -11,6 +11,8 @@ mod collector;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod completions;
+#[cfg(test)]
 mod config;
 #[cfg(test)]
 mod demo;
@@ -20,6 +22,10 @@ mod docs;
 mod doctor;
 #[cfg(test)]
 mod identities;
+#[cfg(test)]
+mod interview;
+#[cfg(test)]
+mod keychain;
 #[cfg(test)]
 mod manage;
 #[cfg(test)]

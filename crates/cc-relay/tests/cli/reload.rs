@@ -101,7 +101,7 @@ impl Served {
         say(&self.address, request)
     }
 
-    fn hang_up(&self) {
+    pub(crate) fn hang_up(&self) {
         self.signal("-HUP");
     }
 
@@ -145,7 +145,7 @@ pub(crate) fn config(sim: &Sim, key: &str, more: &str) -> String {
     )
 }
 
-fn last_key(sim: &Sim) -> String {
+pub(crate) fn last_key(sim: &Sim) -> String {
     let last = sim.requests().into_iter().rfind(|it| it.method == "POST");
     last.unwrap().header("x-api-key").unwrap().to_owned()
 }

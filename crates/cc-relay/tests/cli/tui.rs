@@ -5,19 +5,29 @@ use std::time::Duration;
 
 use relay_sim::Sim;
 
-use crate::reload::{Served, turn};
+use crate::reload::{Served, config, turn};
 use crate::support::Home;
 
 /// Looks at the screen before it is given up: a bound, never a measure.
 const LOOKS: u32 = 600;
 
 /// A terminal with the dashboard in it.
-struct Screen {
+pub(crate) struct Screen {
     name: String,
 }
 
 impl Screen {
-    fn start(home: &Home, words: &[&str], (width, height): (u16, u16)) -> Self {
+    fn start(home: &Home, words: &[&str], size: (u16, u16)) -> Self {
+        Self::start_with(home, words, size, &[])
+    }
+
+    /// Starts it with variables of the environment.
+    pub(crate) fn start_with(
+        home: &Home,
+        words: &[&str],
+        (width, height): (u16, u16),
+        variables: &[(&str, &str)],
+    ) -> Self {
         let name = format!(
             "cc-relay-{}-{width}x{height}-{}",
             std::process::id(),
@@ -31,6 +41,11 @@ impl Screen {
             std::env::var("LLVM_PROFILE_FILE").map(|it| format!("LLVM_PROFILE_FILE={it}"));
         command.push(&folder);
         command.extend(profile.as_deref());
+        let variables: Vec<String> = variables
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        command.extend(variables.iter().map(String::as_str));
         command.push(program);
         command.extend(words);
         let (width, height) = (width.to_string(), height.to_string());
@@ -52,12 +67,12 @@ impl Screen {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn press(&self, key: &str) {
+    pub(crate) fn press(&self, key: &str) {
         self.tmux(&["send-keys", key]);
     }
 
     /// Waits until this is on the screen; returns the screen.
-    fn wait(&self, words: &str) -> String {
+    pub(crate) fn wait(&self, words: &str) -> String {
         let mut shown = String::new();
         for _ in 0..LOOKS {
             shown = self.tmux(&["capture-pane", "-p"]);
@@ -69,16 +84,31 @@ impl Screen {
         panic!("{words} is never on the screen:\n{shown}");
     }
 
+    /// Waits until this is on the screen no longer.
+    fn wait_without(&self, words: &str) {
+        for _ in 0..LOOKS {
+            if !self.tmux(&["capture-pane", "-p"]).contains(words) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("{words} stays on the screen");
+    }
+
     /// Ends it as a person does.
     fn quit(&self) {
         self.press("q");
+        self.wait_for_end();
+    }
+
+    pub(crate) fn wait_for_end(&self) {
         for _ in 0..LOOKS {
             if !self.is_there() {
                 return;
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        panic!("q does not quit");
+        panic!("it does not end");
     }
 
     fn is_there(&self) -> bool {
@@ -134,7 +164,7 @@ async fn a_provider_is_switched_off_by_the_keyboard_and_gets_no_more() {
     // All of the traffic goes there, so its name has to be typed; Enter alone keeps it.
     assert!(asked.contains("Type first and Enter to go on"), "{asked}");
     screen.press("Enter");
-    screen.wait("▸ first         ● up");
+    screen.wait_without("disable first?");
     screen.press("d");
     screen.wait("disable first?");
     for letter in ["f", "i", "r", "s", "t", "Enter"] {
@@ -188,4 +218,42 @@ async fn made_up_data_needs_no_relay_and_the_terminal_is_given_back() {
 fn without_a_terminal_it_says_so() {
     let ran = Home::new().run(&["tui"]).expect(2);
     assert!(ran.stderr.contains("needs a terminal"), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_shows_itself_and_runs_on_when_the_dashboard_is_closed() {
+    let home = Home::new();
+    let sim = Sim::builder().start().await.unwrap();
+    let file = home.write(
+        "relay.yaml",
+        &config(&sim, "sk-ant-0123456789", "routing: {model_lists: false}\n"),
+    );
+    let words = ["serve", "--tui", "-c", file.to_str().unwrap()];
+    let screen = Screen::start(&home, &words, (140, 40));
+    let shown = screen.wait("127.0.0.1:");
+    let address = shown.split_once("127.0.0.1:").expect("an address").1;
+    let port: String = address.chars().take_while(char::is_ascii_digit).collect();
+    let address = format!("127.0.0.1:{port}");
+    screen.wait("● healthy");
+    assert!(turn(&address).starts_with("HTTP/1.1 200"));
+    screen.wait("✔ done");
+    // The log is not on the screen, and comes when the dashboard goes.
+    assert!(!screen.wait("✔ done").contains("relay.start"));
+    screen.press("q");
+    let shown = screen.wait("the dashboard is closed");
+    assert!(
+        shown.contains("manage.start") || shown.contains("200"),
+        "{shown}"
+    );
+    assert!(turn(&address).starts_with("HTTP/1.1 200"));
+    screen.press("C-c");
+    screen.wait_for_end();
+}
+
+#[test]
+fn the_dashboard_of_a_relay_needs_a_terminal() {
+    let home = Home::new();
+    let words = ["serve", "--tui", "--listen", "127.0.0.1:0"];
+    let said = home.run(&words).expect(2).stderr;
+    assert!(said.contains("the dashboard needs a terminal"), "{said}");
 }

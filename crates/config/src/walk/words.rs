@@ -17,43 +17,47 @@ use crate::tree::{Key, Kind, Node};
 
 impl Walk<'_> {
     pub(super) fn reference_fault(&mut self, problem: &Problem, node: &Node, path: &str) {
-        let needed = format!("needed by `{path}`");
-        let (reference, words) = match problem {
+        let (reference, code, message, help) = match problem {
             Problem::Missing { reference, name } => {
                 let shown = mask::word(name);
                 let bare = shown.trim_matches('`');
-                let words = Words {
-                    code: "config::env_missing",
-                    message: format!("environment variable {bare} is not set"),
-                    label: needed,
-                    help: format!(
-                        "export it, remove the line, or give a default: ${{{bare}:-...}}"
-                    ),
-                    path: path.to_owned(),
-                };
-                (reference, words)
+                (
+                    reference,
+                    "config::env_missing",
+                    format!("environment variable {bare} is not set"),
+                    format!("export it, remove the line, or give a default: ${{{bare}:-...}}"),
+                )
             }
-            Problem::Unreadable { reference, why } => {
-                let words = Words {
-                    code: "config::file_missing",
-                    message: format!("the file of this reference cannot be read: {why}"),
-                    label: needed,
-                    help: "check the path, and that the relay may read it".to_owned(),
-                    path: path.to_owned(),
-                };
-                (reference, words)
-            }
-            Problem::Malformed { reference } => {
-                let words = Words {
-                    code: "config::bad_reference",
-                    message: "this is no reference to an environment variable".to_owned(),
-                    label: needed,
-                    help: "write ${NAME}, ${NAME:-default} or ${file:/path}; write $${ for the two characters"
-                        .to_owned(),
-                    path: path.to_owned(),
-                };
-                (reference, words)
-            }
+            Problem::Unreadable { reference, why } => (
+                reference,
+                "config::file_missing",
+                format!("the file of this reference cannot be read: {why}"),
+                "check the path, and that the relay may read it".to_owned(),
+            ),
+            Problem::Locked {
+                reference,
+                why,
+                help,
+            } => (
+                reference,
+                "config::keychain",
+                format!("the keychain does not give this entry: {why}"),
+                help.clone(),
+            ),
+            Problem::Malformed { reference } => (
+                reference,
+                "config::bad_reference",
+                "this is no reference to a variable, a file or the keychain".to_owned(),
+                "write ${NAME}, ${NAME:-default}, ${file:/path} or ${keychain:SERVICE/ACCOUNT}; write $${ for the two characters"
+                    .to_owned(),
+            ),
+        };
+        let words = Words {
+            code,
+            message,
+            label: format!("needed by `{path}`"),
+            help,
+            path: path.to_owned(),
         };
         let found = self
             .source

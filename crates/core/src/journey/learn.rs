@@ -14,7 +14,7 @@ pub(super) fn learn(target: &Target, leg: &Leg, back: &SetbackFacts, seed: u64) 
     let model = leg.model.as_str();
     match (ruling.scope, key) {
         (Scope::Key, Some(key)) if !ruling.hold.is_zero() => {
-            station.keys.park(key, Parked::Key, until);
+            station.keys.park(key, Parked::Key(ruling.name), until);
         }
         (Scope::Class, Some(key)) if !ruling.hold.is_zero() => {
             let class = ModelClass::of(model);

@@ -23,6 +23,8 @@ pub(super) struct Key {
     input: Window,
     output: Window,
     pub(super) parked_until: Moment,
+    /// Why, as a ruling is named.
+    pub(super) parked_for: &'static str,
     pub(super) account: usize,
     pub(super) workspace: Option<Arc<str>>,
     pub(super) in_flight: u64,
@@ -41,6 +43,7 @@ impl Key {
             input: Window::default(),
             output: Window::default(),
             parked_until: Moment::START,
+            parked_for: "",
             account,
             workspace: None,
             in_flight: 0,

@@ -142,8 +142,10 @@ impl KeyPool {
         let Some(key) = inner.key(key) else { return };
         let number = key.account;
         let class = match what {
-            Parked::Key => {
-                key.parked_until = key.parked_until.max(until);
+            Parked::Key(reason) => {
+                if until > key.parked_until {
+                    (key.parked_until, key.parked_for) = (until, reason);
+                }
                 return;
             }
             Parked::Class(class) | Parked::Forbidden(class) => class,
@@ -153,7 +155,7 @@ impl KeyPool {
             return;
         };
         let at = match what {
-            Parked::Key | Parked::Class(_) => &mut ledger.parked_until,
+            Parked::Key(_) | Parked::Class(_) => &mut ledger.parked_until,
             Parked::Forbidden(_) => &mut ledger.forbidden_until,
         };
         *at = until.max(*at);
@@ -244,6 +246,8 @@ impl KeyPool {
                 limits,
                 used,
                 parked_until: Some(key.parked_until).filter(|until| *until > now),
+                parked_for: key.parked_for,
+                expires: key.spec.credential.expires(),
                 capacity_percent: u8::try_from(capacity).unwrap_or(100),
                 organisation: account.and_then(|account| account.organisation.clone()),
                 workspace: key.workspace.clone(),

@@ -317,7 +317,7 @@ fn who_is_parked_serves_again_in_time_or_when_it_was_seen_to_work() {
     let pool = KeyPool::new(specs(1), Selection::LeastLoaded);
     let id = pool.states(at(0))[0].id;
     let class = ModelClass::of("claude-opus-5-5");
-    for what in [Parked::Key, Parked::Class(class)] {
+    for what in [Parked::Key("invalid_key"), Parked::Class(class)] {
         pool.park(id, what, at(9_000));
         assert_eq!(
             pool.lease(&ask(1, 1), at(1), 0).err().and_then(until),
@@ -338,7 +338,7 @@ fn who_is_parked_serves_again_in_time_or_when_it_was_seen_to_work() {
 #[test]
 fn a_refused_key_serves_who_has_nowhere_else_to_go_and_a_spent_one_does_not() {
     let class = ModelClass::of("claude-opus-5-5");
-    for what in [Parked::Key, Parked::Forbidden(class)] {
+    for what in [Parked::Key("invalid_key"), Parked::Forbidden(class)] {
         let pool = KeyPool::new(specs(1), Selection::LeastLoaded);
         let id = pool.states(at(0))[0].id;
         pool.park(id, what, at(9_000));
@@ -603,4 +603,18 @@ fn sessions_of_one_prefix_share_keys_as_far_as_the_bound_allows() {
     let mut counts: Vec<u64> = counts.into_values().collect();
     counts.sort_unstable();
     assert_eq!(counts, [2, 12, 13, 13], "none above 1.25 of the mean");
+}
+
+#[test]
+fn a_parked_key_says_why_and_a_shorter_wait_does_not_change_it() {
+    let pool = KeyPool::new(specs(1), Selection::LeastLoaded);
+    let state = |now| pool.states(at(now)).remove(0);
+    assert_eq!((state(0).parked_until, state(0).parked_for), (None, ""));
+    let id = state(0).id;
+    pool.park(id, Parked::Key("invalid_key"), at(9_000));
+    pool.park(id, Parked::Key("account_spent"), at(5_000));
+    assert_eq!(
+        (state(1).parked_until, state(1).parked_for),
+        (Some(at(9_000)), "invalid_key")
+    );
 }

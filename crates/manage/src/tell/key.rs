@@ -85,7 +85,7 @@ fn of(place: &Place<'_>, plan: &ProviderPlan, key: &KeyPlan, state: Option<&KeyS
     let organisation = state.organisation.as_deref().unwrap_or_default();
     organisation.clone_into(&mut told.organisation);
     let why = match (left, state.capacity_percent) {
-        (Some(left), _) => format!("waits {} s: the upstream refused it", left.as_secs()),
+        (Some(left), _) => format!("{}; tried again in {} s", state.parked_for, left.as_secs()),
         (None, 0) => "at its limit for this minute".to_owned(),
         (None, _) => String::new(),
     };

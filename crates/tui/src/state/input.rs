@@ -12,9 +12,12 @@ use relay_api::v1;
 
 use super::{Link, State, Todo, View, Wish};
 use crate::keys::{Action, action};
+use crate::theme::Palette;
 
 /// Rows of a page.
 const PAGE: isize = 10;
+/// Seconds that rates can be of.
+const WINDOWS: [u32; 4] = [60, 300, 900, 3_600];
 /// Letters of a line at most.
 const LONGEST: usize = 200;
 
@@ -131,6 +134,8 @@ impl State {
             Action::Filter => self.begin(InputKind::Filter, self.filter.clone()),
             Action::Command => self.begin(InputKind::Command, String::new()),
             Action::Pause => self.pause(),
+            Action::Window => return vec![Todo::Window(self.next_window())],
+            Action::Copy => return self.copy().into_iter().collect(),
             Action::Help => self.help = true,
             Action::Quit => return vec![Todo::Quit],
             Action::Route if matches!(self.link, Link::Lost { .. }) => return vec![Todo::Dial],
@@ -190,6 +195,20 @@ impl State {
             View::Keys | View::Events | View::Config => {}
         }
         Vec::new()
+    }
+
+    /// Returns the span of the rates that comes after the one that is shown.
+    fn next_window(&self) -> u32 {
+        let traffic = self.stats.as_ref().and_then(|it| it.traffic.as_ref());
+        let shown = traffic.map_or(0, |it| it.window_s);
+        let longer = WINDOWS.into_iter().find(|window| *window > shown);
+        longer.unwrap_or(WINDOWS[0])
+    }
+
+    fn copy(&mut self) -> Option<Todo> {
+        let row = self.rows().get(self.place())?.clone();
+        self.say(Ok(format!("copied {row}")));
+        Some(Todo::Copy(row))
     }
 
     /// One level back, and never out.
@@ -296,10 +315,18 @@ impl State {
             "filter" => rest.clone_into(&mut self.filter),
             "reload" => return self.change(Action::Reload),
             "routing" => return self.change(Action::Route),
+            "theme" => {
+                if let Some(palette) = Palette::named(rest.trim()) {
+                    return vec![Todo::Theme(palette)];
+                }
+                let all = Palette::ALL.map(|(name, _)| name).join(" ");
+                self.say(Err(format!("no theme `{rest}`: {all}")));
+            }
             "q" | "quit" => return vec![Todo::Quit],
             "" => {}
             other => {
-                let all = "overview sessions requests keys events config filter routing reload q";
+                let all =
+                    "overview sessions requests keys events config filter routing reload theme q";
                 self.say(Err(format!("no command `{other}`: {all}")));
             }
         }

@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::output::{GOOD, STRONG, WARN, paint};
 use crate::settings::edit::{self, Splice, Variables};
 use crate::settings::state::{Entry, State, Written, digest};
-use crate::settings::{AUTH_TOKEN, BASE_URL, TOOL_SEARCH, mask};
+use crate::settings::{AUTH_TOKEN, BASE_URL, SWITCHES, mask};
 
 /// What has to happen to one variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,18 +211,21 @@ fn shown_value(name: &str, value: Option<&Value>) -> String {
 fn explain(context: &mut Context, settings: &Settings, wanted: &[Wanted]) {
     context.out.note("");
     for one in wanted.iter().filter(|one| one.need != Need::Nothing) {
-        let why: &[&str] = match one.name {
-            BASE_URL => &["sends Claude Code's requests to the relay"],
-            TOOL_SEARCH => &[
-                "Claude Code turns it off behind a custom URL;",
-                "the relay carries it, so on again",
-            ],
-            _ => &["identifies you to the relay; replaces a Claude login"],
+        let why = match SWITCHES.iter().find(|switch| switch.name == one.name) {
+            Some(switch) => format!("{} on: {}", switch.what, switch.why),
+            None if one.name == BASE_URL => "sends Claude Code's requests to the relay".to_owned(),
+            None => "identifies you to the relay; replaces a Claude login".to_owned(),
         };
-        for (index, words) in why.iter().enumerate() {
-            let name = if index == 0 { one.name } else { "" };
-            context.out.note(&format!("  {name:<20} {words}"));
-        }
+        context.out.note(&format!("  {}", one.name));
+        context.out.note(&format!("    {why}"));
+    }
+    if wanted.iter().any(|one| {
+        let is_switch = SWITCHES.iter().any(|switch| switch.name == one.name);
+        is_switch && one.need != Need::Nothing
+    }) {
+        context
+            .out
+            .note("  Claude Code has these off behind a custom URL; the relay carries them.");
     }
     if !wanted.iter().any(|one| one.name == AUTH_TOKEN) {
         context

@@ -5,7 +5,7 @@
 //! is still ours.
 
 mod change;
-mod init;
+pub mod init;
 mod remove;
 mod status;
 mod values;

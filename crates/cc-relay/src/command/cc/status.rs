@@ -10,8 +10,8 @@ use crate::command::{Context, block_on, status};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{BAD, GOOD, STRONG, WARN, paint};
-use crate::settings::places::{ANTHROPIC, Place, places, winner};
-use crate::settings::{AUTH_TOKEN, TOOL_SEARCH};
+use crate::settings::AUTH_TOKEN;
+use crate::settings::places::{ANTHROPIC, Place, places, switches, winner};
 
 /// Whether the relay answers at the address that won.
 enum Answer {
@@ -95,9 +95,6 @@ fn print(
             (None, Some(url)) => format!("{url}   (overruled)"),
             (None, None) => "-".to_owned(),
         };
-        if let Some(value) = &place.tool_search {
-            words = format!("{words}   {TOOL_SEARCH}={value}");
-        }
         if place.has_token {
             words = format!("{words}   {AUTH_TOKEN} is set");
         }
@@ -113,6 +110,9 @@ fn print(
     context.out.line(&format!(
         "Claude Code sends its requests to {url} ({scope})."
     ))?;
+    if winner.is_some() {
+        tell_switches(context, places)?;
+    }
     let (good, bad, unsure) = if ascii {
         ("ok", "X", "-")
     } else {
@@ -130,4 +130,25 @@ fn print(
         Answer::NotAsked(reason) => format!("{unsure} {reason}"),
     };
     context.out.line(&verdict)
+}
+
+/// Tells what of Claude Code is on behind a custom URL, and what is not.
+fn tell_switches(context: &mut Context, places: &[Place]) -> Result<(), Failure> {
+    for (wanted, words) in [(true, "on there:  "), (false, "off there: ")] {
+        let those: Vec<&str> = switches(places)
+            .filter(|(_, is_on)| *is_on == wanted)
+            .map(|(switch, _)| switch.what)
+            .collect();
+        if !those.is_empty() {
+            let fix = if wanted {
+                ""
+            } else {
+                "   (cc-relay config cc init)"
+            };
+            context
+                .out
+                .line(&format!("  {words}{}{fix}", those.join(", ")))?;
+        }
+    }
+    Ok(())
 }

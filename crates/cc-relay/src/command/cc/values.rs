@@ -9,7 +9,7 @@ use crate::cli::{CcInitArgs, Scope};
 use crate::command::{Context, config};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::settings::{AUTH_TOKEN, BASE_URL, PLACEHOLDER, TOOL_SEARCH, mask};
+use crate::settings::{AUTH_TOKEN, BASE_URL, PLACEHOLDER, SWITCHES, mask};
 
 /// Returns the variables to write with their values.
 pub(super) fn values(
@@ -23,7 +23,8 @@ pub(super) fn values(
         config::load(context)?;
         config::endpoint(context).url()
     };
-    let mut values = vec![(BASE_URL, json!(url)), (TOOL_SEARCH, json!("true"))];
+    let mut values = vec![(BASE_URL, json!(url))];
+    values.extend(SWITCHES.map(|switch| (switch.name, json!(switch.value))));
     if arguments.placeholder {
         values.push((AUTH_TOKEN, json!(PLACEHOLDER)));
     }

@@ -1,8 +1,12 @@
 //! `config init`: writes a commented configuration file to begin with.
 //!
-//! In: the names of environment variables that are set, and a few answers. Out: a file of mode 0600
-//! that holds names of variables, never a value. An existing file is kept unless `--force`, and then
-//! as a copy beside it.
+//! In: the names of environment variables that are set, an Ollama on this machine, and a few answers.
+//! Out: a file of mode 0600 that holds names of variables, never a value. An existing file is kept
+//! unless `--force`, and then as a copy beside it.
+
+mod file;
+mod questions;
+mod vendor;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,24 +15,17 @@ use relay_config::Format;
 use serde_json::json;
 
 use crate::ask;
-use crate::cli::{ConfigFormat, InitArgs};
+use crate::cli::{CcChangeArgs, CcInitArgs, ConfigFormat, InitArgs, Scope};
 use crate::clock;
-use crate::command::{Context, DEFAULT_ADDRESS};
+use crate::command::{Context, block_on, cc, doctor};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{GOOD, paint};
+use crate::settings::places::{places, winner};
 use crate::settings::write;
 
-/// The starter in TOML; the YAML one is [`relay_config::TEMPLATE`].
-const TOML: &str = include_str!("starter.toml");
-
-/// What goes into the file.
-#[derive(Debug, Clone)]
-struct Answers {
-    listen: SocketAddr,
-    /// The variable that holds the relay's own key.
-    key: Option<String>,
-}
+use file::{Answers, Chosen, render};
+use vendor::Found;
 
 /// Writes the configuration file.
 ///
@@ -46,17 +43,19 @@ pub fn run(context: &mut Context, arguments: &InitArgs) -> Result<Exit, Failure>
                 .help("keep it, or replace it by --force (the old one is kept as a .bak)"),
         );
     }
-    let found = found(context);
+    // Nobody is made to wait for an Ollama before it is said that nobody can answer.
+    if !arguments.yes {
+        questions::greet(context)?;
+    }
+    let found = block_on(vendor::look(context))?;
     let answers = if arguments.yes {
-        Answers {
-            listen: usual_address(),
-            key: found.first().cloned(),
-        }
+        usual(&found)
     } else {
-        ask_for_answers(context, &found)?
+        questions::ask(context, &found)?
     };
     let text = render(format, &answers)?;
     if !arguments.yes {
+        try_keys(context, (&text, format), &answers)?;
         let question = format!("Write {shown} ({} lines, 0600)?", text.lines().count());
         if !ask::confirm(context, &question, true, "--yes")? {
             return Err(Failure::new(
@@ -72,15 +71,93 @@ pub fn run(context: &mut Context, arguments: &InitArgs) -> Result<Exit, Failure>
         .transpose();
     let copy = copy.map_err(|error| cannot_write(&shown, &error))?;
     // A copy keeps the old mode; the file itself begins private again.
-    let written = remove(&real).and_then(|()| write::replace(&real, &text));
+    let written = write::replace_private(&real, &text);
     written.map_err(|error| cannot_write(&shown, &error))?;
-    report(context, &shown, &answers, copy.as_deref())
+    report(context, &shown, &answers, copy.as_deref())?;
+    if !arguments.yes {
+        point_here(context, &answers)?;
+    }
+    Ok(Exit::Done)
 }
 
-fn remove(path: &Path) -> std::io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
+/// What is written where nobody is asked: Anthropic, and each vendor whose keys were found.
+fn usual(found: &[Found]) -> Answers {
+    let wanted = |it: &&Found| it.vendor.name == "anthropic" || !it.keys.is_empty();
+    Answers {
+        listen: usual_address(),
+        providers: found
+            .iter()
+            .filter(wanted)
+            .map(|it| Chosen {
+                vendor: it.vendor,
+                keys: it.keys.clone(),
+                model: it.vendor.model.map(str::to_owned),
+                settings: Vec::new(),
+            })
+            .collect(),
+        strategy: None,
+    }
+}
+
+/// Asks each provider for its models, with the keys of this shell, if that is wished.
+fn try_keys(
+    context: &mut Context,
+    (text, format): (&str, Format),
+    answers: &Answers,
+) -> Result<(), Failure> {
+    let is_set = |name: &String| context.env.get(name).is_some_and(|it| !it.is_empty());
+    let named = answers.providers.iter().flat_map(|it| &it.keys);
+    let (here, missing): (Vec<_>, Vec<_>) = named.partition(|it| is_set(it));
+    if here.is_empty() {
+        return Ok(());
+    }
+    let question = "Try the keys now? It costs nothing: models are listed.";
+    if !ask::confirm(context, question, true, "--yes")? {
+        return Ok(());
+    }
+    for name in missing {
+        let note = format!("not tried: {name} is not set in this shell");
+        context.out.note_always(&note);
+    }
+    let mut plan = file::parse(text, format, answers, &context.env)?;
+    for (provider, chosen) in plan.providers.iter_mut().zip(&answers.providers) {
+        // Those that are not set stand in the file too, and cannot be tried.
+        let mut variables = chosen.keys.iter();
+        let is_set = |name: &String| context.env.get(name).is_some_and(|it| !it.is_empty());
+        provider
+            .keys
+            .retain(|_| variables.next().is_some_and(is_set));
+        provider.enabled &= chosen.keys.is_empty() || !provider.keys.is_empty();
+    }
+    doctor::try_providers(context, &plan)
+}
+
+/// Points Claude Code at the relay, unless something points somewhere already or nobody wants it.
+fn point_here(context: &mut Context, answers: &Answers) -> Result<(), Failure> {
+    if winner(&places(&context.env, &context.cwd)).is_some() {
+        return Ok(());
+    }
+    context
+        .out
+        .note("Claude Code can be pointed at it too (config cc init):");
+    let arguments = CcInitArgs {
+        change: CcChangeArgs {
+            scope: Scope::User,
+            yes: false,
+            dry_run: false,
+        },
+        url: Some(format!("http://{}", answers.listen)),
+        token: None,
+        placeholder: false,
+        force: false,
+    };
+    match cc::init::run(context, &arguments) {
+        // The file is written all the same.
+        Err(failure) if failure.exit() == Exit::Failed => {
+            context.out.note("Later: cc-relay config cc init");
+            Ok(())
+        }
+        other => other.map(|_| ()),
     }
 }
 
@@ -95,7 +172,10 @@ fn report(
         let data = json!({
             "file": shown,
             "listen": answers.listen.to_string(),
-            "key_variable": answers.key,
+            "providers": answers.providers.iter().map(|it| json!({
+                "name": it.vendor.name,
+                "key_variables": it.keys,
+            })).collect::<Vec<_>>(),
             "backup": copy,
         });
         context.out.data(data, &[])?;
@@ -118,7 +198,7 @@ fn report(
         .note("  show it: cc-relay config show     check it: cc-relay config validate");
     context
         .out
-        .note("  point Claude Code at the relay: cc-relay config cc init");
+        .note("  start it: cc-relay serve     point Claude Code at it: cc-relay config cc init");
     Ok(Exit::Done)
 }
 
@@ -151,111 +231,8 @@ fn target(context: &Context, arguments: &InitArgs) -> Result<(PathBuf, Format), 
     Ok((path, by_name))
 }
 
-/// Returns the names of variables that look like a key for Anthropic, the usual one first.
-fn found(context: &Context) -> Vec<String> {
-    let usable = |name: &&str| {
-        name.contains("ANTHROPIC") && name.contains("API_KEY") && context.env.get(name).is_some()
-    };
-    let mut names: Vec<String> = context
-        .env
-        .names()
-        .filter(usable)
-        .map(str::to_owned)
-        .collect();
-    names.sort_by_key(|name| name != "ANTHROPIC_API_KEY");
-    names
-}
-
 fn usual_address() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 8787))
-}
-
-fn ask_for_answers(context: &mut Context, found: &[String]) -> Result<Answers, Failure> {
-    if !found.is_empty() {
-        context
-            .out
-            .note(&format!("Found in this shell: {}", found.join(", ")));
-    }
-    context
-        .out
-        .note("Answers in [ ] are taken by Enter. Nothing is written before the end.");
-    let listen = loop {
-        let question = format!("Where should the relay listen? [{DEFAULT_ADDRESS}] ");
-        let answer = ask::text(context, &question, "--yes")?;
-        match answer.as_deref().map(str::trim) {
-            None | Some("") => break usual_address(),
-            Some(text) => match text.parse::<SocketAddr>() {
-                Ok(address) if address.ip().is_loopback() => break address,
-                Ok(_) => context.out.note_always(
-                    "That is more than this machine and needs authentication: set it in the file afterwards.",
-                ),
-                Err(_) => context.out.note_always("Please write an address and a port."),
-            },
-        }
-    };
-    let mut key = None;
-    for name in found {
-        let question = format!("Use {name} for clients that bring no credential of their own?");
-        if ask::confirm(context, &question, true, "--yes")? {
-            key = Some(name.clone());
-            break;
-        }
-    }
-    Ok(Answers { listen, key })
-}
-
-/// Fills the answers into the starter. Comments stay, so that the file explains itself.
-fn render(format: Format, answers: &Answers) -> Result<String, Failure> {
-    let (starter, listen, keys) = match format {
-        Format::Yaml => {
-            let listen = format!("listen: {}", answers.listen);
-            (relay_config::TEMPLATE, listen, "#keys:")
-        }
-        Format::Toml => {
-            let listen = format!("listen = \"{}\"", answers.listen);
-            (TOML, listen, "#[[providers.keys]]")
-        }
-    };
-    let usual = listen.replace(&answers.listen.to_string(), DEFAULT_ADDRESS);
-    let mut text = starter.replacen(&usual, &listen, 1);
-    if let Some(name) = &answers.key {
-        text = with_key(&text, keys, name);
-    }
-    // Any value does: what is checked is that the file is sound and says what was answered.
-    let names: std::collections::HashMap<String, String> = answers
-        .key
-        .iter()
-        .map(|name| (name.clone(), "sk-ant-any-value-at-all".to_owned()))
-        .collect();
-    let plan = relay_config::parse("the starter", &text, format, &names);
-    let plan = plan.map_err(|faults| super::invalid(&faults, 0))?;
-    let keys: usize = plan
-        .providers
-        .iter()
-        .map(|provider| provider.keys.len())
-        .sum();
-    if plan.server.listen != answers.listen || (keys > 0) != answers.key.is_some() {
-        let message = "the starter file does not take the answers";
-        return Err(
-            Failure::new(Exit::Failed, "internal", message).help("this is a bug of cc-relay")
-        );
-    }
-    Ok(text)
-}
-
-/// Takes the comment sign from the line that begins the keys and from the key's own line.
-fn with_key(text: &str, keys: &str, name: &str) -> String {
-    let variable = "${ANTHROPIC_API_KEY}";
-    let mut filled = String::with_capacity(text.len());
-    for line in text.split_inclusive('\n') {
-        if line.trim() == keys || line.contains(variable) {
-            let line = line.replacen('#', "", 1);
-            filled.push_str(&line.replace(variable, &format!("${{{name}}}")));
-        } else {
-            filled.push_str(line);
-        }
-    }
-    filled
 }
 
 fn cannot_write(shown: &str, error: &std::io::Error) -> Failure {
@@ -269,77 +246,4 @@ fn cannot_write(shown: &str, error: &std::io::Error) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_starters_mean_the_same() {
-        for key in [None, Some("MY_ANTHROPIC_API_KEY".to_owned())] {
-            let answers = Answers {
-                listen: SocketAddr::from(([127, 0, 0, 1], 9000)),
-                key,
-            };
-            let env: std::collections::HashMap<String, String> = [(
-                "MY_ANTHROPIC_API_KEY".to_owned(),
-                "sk-ant-fake-0123456789".to_owned(),
-            )]
-            .into();
-            let plans = [Format::Yaml, Format::Toml].map(|format| {
-                let text = render(format, &answers).unwrap();
-                let mut plan = relay_config::parse("x", &text, format, &env).unwrap();
-                plan.digest = String::new();
-                format!("{plan:?}")
-            });
-            assert_eq!(plans[0], plans[1]);
-        }
-    }
-
-    fn asked(answers: &[&'static str]) -> (Result<Exit, Failure>, String, Option<String>) {
-        let home = tempfile::tempdir().unwrap();
-        let env = crate::environment::Environment::from([
-            ("HOME", home.path().to_str().unwrap()),
-            ("ANTHROPIC_API_KEY", "sk-ant-fake-0123456789"),
-            ("WORK_ANTHROPIC_API_KEY", "sk-ant-fake-9876543210"),
-        ]);
-        let (mut context, sink) = crate::testing::context(env, home.path(), answers);
-        let arguments = InitArgs {
-            yes: false,
-            force: false,
-            format: None,
-            output: None,
-        };
-        let result = run(&mut context, &arguments);
-        let file = home.path().join(".config/cc-relay/config.yaml");
-        (result, sink.text(), std::fs::read_to_string(file).ok())
-    }
-
-    #[test]
-    fn answers_go_into_the_file_and_values_do_not() {
-        let (result, shown, text) =
-            asked(&["0.0.0.0:1", "nonsense", "127.0.0.1:9000", "n", "", ""]);
-        assert_eq!(result.unwrap(), Exit::Done);
-        let text = text.unwrap();
-        assert!(text.contains("listen: 127.0.0.1:9000"), "{text}");
-        assert!(
-            text.contains("${WORK_ANTHROPIC_API_KEY}") && !text.contains("sk-ant"),
-            "{text}"
-        );
-        for words in [
-            "Found in this shell: ANTHROPIC_API_KEY, WORK_",
-            "needs authentication",
-            "an address and a port",
-        ] {
-            assert!(shown.contains(words), "{words}: {shown}");
-        }
-        assert!(!shown.contains("sk-ant"), "{shown}");
-    }
-
-    #[test]
-    fn a_no_at_the_end_writes_nothing() {
-        for answers in [&["", "n", "n", "n"][..], &["", "", "n"], &[]] {
-            let (result, _, text) = asked(answers);
-            assert_eq!(result.unwrap_err().exit(), Exit::Failed);
-            assert_eq!(text, None);
-        }
-    }
-}
+mod tests;

@@ -5,10 +5,13 @@
 use relay_config::Plan;
 
 use super::Finding;
+use super::fix::Remedy;
+use crate::cli::Scope;
 use crate::command::status::Endpoint;
 use crate::command::{Context, config as configuration};
 use crate::environment::Environment;
 use crate::settings::places::{Place, winner};
+use crate::settings::{API_KEY, AUTH_TOKEN, SWITCHES};
 
 /// Checks the configuration; with faults there is no plan.
 pub(super) fn config(context: &Context) -> (Option<Plan>, Vec<Finding>) {
@@ -28,7 +31,14 @@ pub(super) fn config(context: &Context) -> (Option<Plan>, Vec<Finding>) {
             let what = format!("{shown} is valid ({}), providers: {enabled}", plan.digest);
             let mut findings = vec![Finding::ok("config", what)];
             let warnings = plan.warnings.iter();
-            findings.extend(warnings.map(|w| Finding::warning("config", &w.message, &w.fix)));
+            findings.extend(warnings.map(|warning| {
+                let finding = Finding::warning("config", &warning.message, &warning.fix);
+                if warning.fix.starts_with("chmod 600 ") {
+                    finding.mended_by(Remedy::Private(path.clone()))
+                } else {
+                    finding
+                }
+            }));
             (Some(plan), findings)
         }
         Err(faults) => {
@@ -98,22 +108,69 @@ pub(super) fn settings(places: &[Place], endpoint: &Endpoint, verbose: bool) -> 
             CHECK,
             "nothing points at the relay: requests go to Anthropic directly",
             "cc-relay config cc init",
-        ),
+        )
+        .mended_by(Remedy::PointHere(Scope::User, endpoint.url())),
         Some(place) if points_at(places, address) => Finding::ok(
             CHECK,
             format!("points at {} ({})", endpoint.url(), place.scope),
         ),
         Some(place) => elsewhere(place, address),
     });
-    let searches = places.iter().any(|place| place.tool_search.is_some());
-    if points_at(places, address) && !searches {
-        findings.push(Finding::warning(
-            CHECK,
-            "ENABLE_TOOL_SEARCH is not set: Claude Code turns tool search off behind a custom URL",
-            "cc-relay config cc init",
-        ));
+    let unset: Vec<&str> = SWITCHES
+        .iter()
+        .filter(|switch| {
+            !places
+                .iter()
+                .any(|it| it.switches.contains_key(switch.name))
+        })
+        .map(|switch| switch.what)
+        .collect();
+    if points_at(places, address) && !unset.is_empty() {
+        let what = format!(
+            "Claude Code turns off behind a custom URL, and nothing turns it on again: {}",
+            unset.join(", ")
+        );
+        let finding = Finding::warning(CHECK, what, "cc-relay config cc init");
+        findings.push(finding.mended_by(Remedy::PointHere(Scope::User, endpoint.url())));
     }
     findings
+}
+
+/// Checks that Claude Code has one credential, and that the relay takes it.
+pub(super) fn credentials(
+    places: &[Place],
+    plan: Option<&Plan>,
+    points_here: bool,
+) -> Vec<Finding> {
+    let set = |name: &str| {
+        let place = places
+            .iter()
+            .rev()
+            .find(|it| it.credentials.contains(&name));
+        place.map(|it| it.file.as_deref().unwrap_or("this shell"))
+    };
+    let (key, token) = (set(API_KEY), set(AUTH_TOKEN));
+    if let (Some(key), Some(token)) = (key, token) {
+        let what = format!(
+            "{API_KEY} ({key}) and {AUTH_TOKEN} ({token}) are both set: Claude Code sends both, and a login is not used"
+        );
+        return vec![Finding::warning(
+            CHECK,
+            what,
+            format!("take one of them out: unset {API_KEY}, or cc-relay config cc remove"),
+        )];
+    }
+    let wants_key = plan.is_some_and(|plan| {
+        !plan.server.auth.client_keys.is_empty() && !plan.server.auth.allow_subscription
+    });
+    if wants_key && points_here && key.is_none() && token.is_none() {
+        return vec![Finding::warning(
+            CHECK,
+            "the relay wants a client key, and Claude Code has none",
+            "export RELAY_KEY with it, then cc-relay config cc init --token RELAY_KEY",
+        )];
+    }
+    Vec::new()
 }
 
 fn elsewhere(place: &Place, address: &str) -> Finding {

@@ -3,14 +3,17 @@
 //! In: configuration, settings files, environment, the network. Out: findings, each that is not
 //! good with its fix, and exit 1 when one is an error. The checks run at once, five seconds each;
 //! a cloud has fifteen to issue a credential.
-//! Nothing is changed and no tokens are spent.
+//! Nothing is changed unless `--fix` is given and answered, and no tokens are spent.
 
+mod fix;
 mod local;
 mod provider;
 mod remote;
+mod tls;
 
 use std::time::Duration;
 
+use relay_config::Plan;
 use serde::Serialize;
 use serde_json::json;
 
@@ -19,6 +22,7 @@ use crate::command::{Context, block_on, status};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{BAD, GOOD, WARN, paint};
+use fix::Remedy;
 
 /// How long one check may take.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -40,6 +44,9 @@ struct Finding {
     level: Level,
     what: String,
     fix: Option<String>,
+    /// How this program mends it itself.
+    #[serde(skip)]
+    remedy: Option<Remedy>,
 }
 
 impl Finding {
@@ -49,6 +56,7 @@ impl Finding {
             level: Level::Ok,
             what: what.into(),
             fix: None,
+            remedy: None,
         }
     }
 
@@ -59,6 +67,7 @@ impl Finding {
             level: Level::Warning,
             what: what.into(),
             fix,
+            remedy: None,
         }
     }
 
@@ -69,6 +78,15 @@ impl Finding {
             level: Level::Error,
             what: what.into(),
             fix,
+            remedy: None,
+        }
+    }
+
+    /// Adds how this program mends it itself.
+    fn mended_by(self, remedy: Remedy) -> Self {
+        Self {
+            remedy: Some(remedy),
+            ..self
         }
     }
 
@@ -79,6 +97,7 @@ impl Finding {
             level: Level::Skipped,
             what: what.into(),
             fix,
+            remedy: None,
         }
     }
 }
@@ -88,10 +107,15 @@ impl Finding {
 /// # Errors
 /// When stdout cannot be written; what is wrong with the relay is a finding, not an error here.
 pub fn run(context: &mut Context, arguments: &DoctorArgs) -> Result<Exit, Failure> {
+    if arguments.fix && context.out.is_json() {
+        let message = "--fix asks and tells what it does; --json answers with one object";
+        return Err(Failure::new(Exit::Usage, "fix_json", message).help("use one of the two"));
+    }
     let endpoint = status::endpoint(context, arguments.addr.as_deref());
     let (plan, mut findings) = local::config(context);
     let places = crate::settings::places::places(&context.env, &context.cwd);
     let points_here = local::points_at(&places, &endpoint.authority);
+    findings.extend(tls::certificates(plan.as_ref()));
     let checks = block_on(async {
         let (relay, providers, claude) = tokio::join!(
             remote::relay(&endpoint, points_here),
@@ -101,13 +125,28 @@ pub fn run(context: &mut Context, arguments: &DoctorArgs) -> Result<Exit, Failur
         [relay, providers, claude].concat()
     })?;
     findings.extend(checks);
+    findings.extend(local::credentials(&places, plan.as_ref(), points_here));
     findings.extend(local::settings(
         &places,
         &endpoint,
         context.out.verbose() > 0,
     ));
     findings.extend(local::proxies(&context.env));
-    report(context, &findings)
+    let exit = report(context, &findings, arguments.fix)?;
+    if arguments.fix {
+        fix::mend(context, &findings, arguments.yes)?;
+    }
+    Ok(exit)
+}
+
+/// Asks each provider of a plan for its models, and prints what came of it.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub fn try_providers(context: &mut Context, plan: &Plan) -> Result<(), Failure> {
+    let asked = provider::providers(Some(plan), &context.env);
+    let findings = block_on(asked)?;
+    print(context, &findings)
 }
 
 /// Runs a check that has no limit of its own.
@@ -122,7 +161,7 @@ async fn bounded(check: &str, work: impl Future<Output = Vec<Finding>>) -> Vec<F
     })
 }
 
-fn report(context: &mut Context, findings: &[Finding]) -> Result<Exit, Failure> {
+fn report(context: &mut Context, findings: &[Finding], fixes: bool) -> Result<Exit, Failure> {
     let count = |level| {
         findings
             .iter()
@@ -143,8 +182,15 @@ fn report(context: &mut Context, findings: &[Finding]) -> Result<Exit, Failure> 
         } else {
             String::new()
         };
+        let remedies = findings.iter().any(|it| it.remedy.is_some());
+        let changed = match (fixes, remedies) {
+            (true, true) => "",
+            (true, false) => " Nothing can be mended from here.",
+            (false, true) => " Nothing was changed (--fix asks).",
+            (false, false) => " Nothing was changed.",
+        };
         context.out.line(&format!(
-            "{} checks: {ok} ok, {}, {}{skipped}. Nothing was changed.",
+            "{} checks: {ok} ok, {}, {}{skipped}.{changed}",
             findings.len(),
             counted(warnings, "warning"),
             counted(errors, "error"),

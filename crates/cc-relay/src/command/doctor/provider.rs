@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, Request, StatusCode, Uri, header};
 use relay_config::{CloudPlan, KeyPlan, Plan, ProviderPlan, ProxyPlan};
 use relay_core::credential::{OwnCredential, UpstreamCredential};
@@ -27,6 +28,13 @@ use crate::settings::mask;
 /// program that is started, takes longer than one to a host.
 const IDENTITY_LIMIT: Duration = Duration::from_secs(15);
 
+/// Questions under way at most.
+const AT_ONCE: usize = 16;
+
+/// Seconds by which the clocks may differ. A date is of whole seconds, and some answers come from a
+/// cache.
+const SKEW_S: f64 = 60.0;
+
 /// Checks every enabled provider with each of its keys.
 pub(super) async fn providers(plan: Option<&Plan>, env: &Environment) -> Vec<Finding> {
     let Some(plan) = plan else {
@@ -37,32 +45,83 @@ pub(super) async fn providers(plan: Option<&Plan>, env: &Environment) -> Vec<Fin
             "mend the configuration first",
         )];
     };
-    let mut findings = Vec::new();
     let variants = plan.providers.iter().flat_map(ProviderPlan::variants);
-    for provider in &variants.map(|it| it.plan).collect::<Vec<_>>() {
-        let name = &provider.name;
-        if !provider.enabled {
-            findings.push(Finding::skipped(
-                name,
-                "switched off",
-                "enabled: true, to use it",
-            ));
-        } else if let Some(proxy) = proxy(provider, env) {
-            let what = format!("not asked: it is reached by the proxy {proxy}");
-            findings.push(Finding::skipped(
-                name,
-                what,
-                "curl it through that proxy by hand",
-            ));
-        } else if provider.keys.is_empty() {
-            findings.push(check(provider, None).await);
+    let providers: Vec<_> = variants.map(|it| it.plan).collect();
+    let questions = providers.iter().flat_map(|provider| {
+        let keys = provider.keys.iter().map(Some);
+        let keys: Vec<Option<&KeyPlan>> = if provider.keys.is_empty() || !provider.enabled {
+            vec![None]
         } else {
-            for key in &provider.keys {
-                findings.push(check(provider, Some(key)).await);
-            }
-        }
-    }
+            keys.collect()
+        };
+        keys.into_iter().map(move |key| checked(provider, key, env))
+    });
+    let answers: Vec<Checked> = stream::iter(questions).buffered(AT_ONCE).collect().await;
+    let skews: Vec<f64> = answers.iter().filter_map(|it| it.skew_s).collect();
+    let mut findings: Vec<Finding> = answers.into_iter().map(|it| it.finding).collect();
+    findings.extend(clock_finding(&skews));
     findings
+}
+
+/// What came of one question.
+struct Checked {
+    finding: Finding,
+    /// Seconds that the provider's clock is ahead of this machine's.
+    skew_s: Option<f64>,
+}
+
+async fn checked(provider: &ProviderPlan, key: Option<&KeyPlan>, env: &Environment) -> Checked {
+    let name = &provider.name;
+    let unasked = |finding| Checked {
+        finding,
+        skew_s: None,
+    };
+    if !provider.enabled {
+        return unasked(Finding::skipped(
+            name,
+            "switched off",
+            "enabled: true, to use it",
+        ));
+    }
+    if let Some(proxy) = proxy(provider, env) {
+        let what = format!("not asked: it is reached by the proxy {proxy}");
+        return unasked(Finding::skipped(
+            name,
+            what,
+            "curl it through that proxy by hand",
+        ));
+    }
+    check(provider, key).await
+}
+
+/// Compares this machine's clock with those of the providers that said theirs. Signatures of AWS
+/// hold for five minutes, and issued tokens begin at a time.
+fn clock_finding(skews: &[f64]) -> Option<Finding> {
+    let mut sorted = skews.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let median = *sorted.get(sorted.len() / 2)?;
+    let count = match sorted.len() {
+        1 => "1 provider".to_owned(),
+        many => format!("{many} answers of providers"),
+    };
+    Some(if median.abs() < SKEW_S {
+        Finding::ok("clock", format!("{median:+.1} s against {count}"))
+    } else {
+        let side = if median > 0.0 { "behind" } else { "ahead of" };
+        let what = format!(
+            "this machine is {:.0} s {side} {count}: signatures and tokens of clouds will be refused",
+            median.abs()
+        );
+        Finding::warning("clock", what, "timedatectl set-ntp true")
+    })
+}
+
+/// Returns how far the clock of an answer's sender is ahead of this machine's.
+fn skew(headers: &HeaderMap) -> Option<f64> {
+    let text = headers.get(header::DATE)?.to_str().ok()?;
+    let theirs = httpdate::parse_http_date(text).ok()?;
+    let theirs = theirs.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(theirs.as_secs_f64() - relay_proxy::clock::unix().as_secs_f64())
 }
 
 /// Returns the proxy on the way to a provider, if any: this check goes straight.
@@ -147,18 +206,22 @@ const fn how_to_sign_in(cloud: &CloudPlan) -> &'static str {
     }
 }
 
-async fn check(provider: &ProviderPlan, key: Option<&KeyPlan>) -> Finding {
+async fn check(provider: &ProviderPlan, key: Option<&KeyPlan>) -> Checked {
+    let unasked = |finding| Checked {
+        finding,
+        skew_s: None,
+    };
     let name = &provider.name;
     let bad_url = || Finding::error(name, "its base_url is not a URL", "correct base_url");
     let Ok(base) = provider.base_url.parse::<Uri>() else {
-        return bad_url();
+        return unasked(bad_url());
     };
     let Some(root) = root(&base) else {
-        return bad_url();
+        return unasked(bad_url());
     };
     let caller = match caller(provider, key).await {
         Ok(caller) => caller,
-        Err(finding) => return finding,
+        Err(finding) => return unasked(finding),
     };
     let question = dialect(provider, &base)
         .ok()
@@ -168,16 +231,22 @@ async fn check(provider: &ProviderPlan, key: Option<&KeyPlan>) -> Finding {
         Some((probe, dialect)) => {
             let Some((path, headers)) = say(&*dialect, &probe, &caller.credential) else {
                 let what = format!("{} cannot be put into a request", caller.label);
-                return Finding::error(name, what, "write the credential anew");
+                return unasked(Finding::error(name, what, "write the credential anew"));
             };
             (path, headers, true)
         }
     };
     let ca_file = provider.ca_file.as_deref();
     match get_from(&root, &path, headers, ca_file, LIMIT).await {
-        Ok(answer) if is_free => judge(name, &caller, answer.status),
-        Ok(_) => reached(name, provider, &caller),
-        Err(error) => unreachable(name, provider, &error),
+        Ok(answer) => Checked {
+            skew_s: skew(&answer.headers),
+            finding: if is_free {
+                judge(name, &caller, answer.status)
+            } else {
+                reached(name, provider, &caller)
+            },
+        },
+        Err(error) => unasked(unreachable(name, provider, &error)),
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{ChangeArgs, RelayArgs, call, change, columns, left};
 use crate::command::Context;
+use crate::command::completions::names;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::log::readable;
@@ -54,7 +55,7 @@ pub enum KeyCommand {
 #[derive(Debug, Clone, Args)]
 pub struct KeyListArgs {
     /// Only those of this provider
-    #[arg(value_name = "PROVIDER")]
+    #[arg(value_name = "PROVIDER", add = names::provider())]
     pub provider: Option<String>,
     /// Where the relay is.
     #[command(flatten)]
@@ -65,7 +66,7 @@ pub struct KeyListArgs {
 #[derive(Debug, Clone, Args)]
 pub struct KeyAddArgs {
     /// To which provider
-    #[arg(value_name = "PROVIDER")]
+    #[arg(value_name = "PROVIDER", add = names::provider())]
     pub provider: String,
     /// Under which name
     #[arg(value_name = "KEY")]
@@ -97,10 +98,10 @@ pub struct KeyAddArgs {
 #[derive(Debug, Clone, Args)]
 pub struct KeyChangeArgs {
     /// Of which provider
-    #[arg(value_name = "PROVIDER")]
+    #[arg(value_name = "PROVIDER", add = names::provider())]
     pub provider: String,
     /// Its name
-    #[arg(value_name = "KEY")]
+    #[arg(value_name = "KEY", add = names::key())]
     pub name: String,
     /// Where the relay is.
     #[command(flatten)]

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{ChangeArgs, RelayArgs, call, change, columns, key, left};
 use crate::command::Context;
+use crate::command::completions::names;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::log::readable;
@@ -54,7 +55,7 @@ pub struct ProviderListArgs {
 #[derive(Debug, Clone, Args)]
 pub struct ProviderHealthArgs {
     /// Its name
-    #[arg(value_name = "PROVIDER")]
+    #[arg(value_name = "PROVIDER", add = names::provider())]
     pub name: String,
     /// Where the relay is.
     #[command(flatten)]
@@ -65,7 +66,7 @@ pub struct ProviderHealthArgs {
 #[derive(Debug, Clone, Args)]
 pub struct ProviderChangeArgs {
     /// Its name
-    #[arg(value_name = "PROVIDER")]
+    #[arg(value_name = "PROVIDER", add = names::provider())]
     pub name: String,
     /// Where the relay is.
     #[command(flatten)]

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{ChangeArgs, RelayArgs, call, change, columns};
 use crate::command::Context;
+use crate::command::completions::names;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
@@ -39,7 +40,7 @@ pub struct RoutingGetArgs {
 #[derive(Debug, Clone, Args)]
 pub struct RoutingSetArgs {
     /// The strategy
-    #[arg(value_name = "STRATEGY")]
+    #[arg(value_name = "STRATEGY", add = names::strategy())]
     pub strategy: String,
     /// Where the relay is.
     #[command(flatten)]

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{ChangeArgs, RelayArgs, call, change, columns, left};
 use crate::command::Context;
+use crate::command::completions::names;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::log::readable;
@@ -27,7 +28,7 @@ pub struct SessionsArgs {
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub limit: u32,
     /// Forget where this one lives: its next request is placed anew
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", add = names::session())]
     pub unpin: Option<String>,
     /// Where the relay is.
     #[command(flatten)]

@@ -253,7 +253,7 @@ impl World {
                 let what = if class {
                     Parked::Forbidden(ModelClass::of("claude-opus-5-5"))
                 } else {
-                    Parked::Key
+                    Parked::Key("invalid_key")
                 };
                 // Many at once, so that most are left alone.
                 for key in 0..=key % 60 {
@@ -309,7 +309,7 @@ fn the_few_that_are_left_take_turns() {
         let free = [3, 40, 70];
         for (place, id) in world.ids.iter().enumerate() {
             if !free.contains(&place) {
-                world.pool.park(*id, Parked::Key, hour);
+                world.pool.park(*id, Parked::Key("invalid_key"), hour);
             }
         }
         let mut counts = [0; 3];
@@ -391,7 +391,9 @@ fn who_has_the_prefix_cached_is_found_among_any_number_who_would_need_all_of_it(
     assert_eq!(world.serves((None, Some(30)), 400), Some(30));
     assert_eq!(world.serves((Some(10), Some(30)), 600), None);
     // The home is left alone: its workspace serves, as soon as it is known.
-    world.pool.park(id(10), Parked::Key, at(60_000));
+    world
+        .pool
+        .park(id(10), Parked::Key("invalid_key"), at(60_000));
     assert_eq!(world.serves((Some(10), None), 400), None);
     world.answer(10, &owner("org", "w-1"));
     for place in 20..40 {
@@ -443,7 +445,9 @@ fn an_organisation_whose_limits_are_learned_anew_serves_again() {
         }
     }
     for place in (0..KEYS).filter(|place| !(40..=LAST).contains(place)) {
-        world.pool.park(id(place), Parked::Key, minute);
+        world
+            .pool
+            .park(id(place), Parked::Key("invalid_key"), minute);
     }
     let mut first = leases.swap_remove(0);
     for lease in leases {
@@ -455,7 +459,9 @@ fn an_organisation_whose_limits_are_learned_anew_serves_again() {
     let mut haiku_of_last = lease(haiku).unwrap();
     assert_eq!(haiku_of_last.id(), id(LAST));
     haiku_of_last.answered(&left(60), 200, at(1), UNIX);
-    world.pool.park(id(LAST), Parked::Key, minute);
+    world
+        .pool
+        .park(id(LAST), Parked::Key("invalid_key"), minute);
     assert!(lease(haiku).is_none(), "known of all now");
     // The last belongs to them, as the answer to a request for the first models says.
     opus.answered(&org, 200, at(1), UNIX);

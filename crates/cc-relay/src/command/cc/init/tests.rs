@@ -86,10 +86,15 @@ fn each_line_is_asked_about_alone() {
     let (result, _) = asked(home.path(), &["y", "n", "y"]);
     result.unwrap();
     let text = std::fs::read_to_string(path).unwrap();
-    assert_eq!(
-        text,
-        OTHER.replace("http://other:1", "http://127.0.0.1:8787")
-    );
+    let written: Value = serde_json::from_str(&text).unwrap();
+    let expected = json!({"env": {
+        "ANTHROPIC_BASE_URL": "http://127.0.0.1:8787",
+        // A no keeps what was there; what nobody had set is added.
+        "ENABLE_TOOL_SEARCH": "auto",
+        "CLAUDE_CODE_ENABLE_FINE_GRAINED_TOOL_STREAMING": "1",
+        "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY": "1",
+    }});
+    assert_eq!(written, expected);
 }
 
 #[test]
