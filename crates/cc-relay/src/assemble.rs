@@ -96,6 +96,7 @@ pub fn assemble(
         limits: Limits {
             max_body_bytes: server.max_body_bytes,
             max_passthrough_bytes: server.max_passthrough_bytes,
+            kept_body_bytes: plan.history.bodies.unwrap_or(0),
             max_concurrent: server.max_concurrent,
         },
         timeouts: Timeouts {

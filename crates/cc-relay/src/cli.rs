@@ -29,7 +29,8 @@ pub use crate::command::manage::routing::RoutingCommand;
 pub use crate::command::manage::sessions::SessionsArgs;
 pub use crate::command::manage::settings::{GetArgs, ReloadArgs, SetArgs};
 pub use crate::command::prices::PricesArgs;
-pub use crate::command::requests::{RequestArgs, RequestsArgs};
+pub use crate::command::request::RequestArgs;
+pub use crate::command::requests::RequestsArgs;
 pub use crate::command::session::SessionArgs;
 pub use crate::command::tui::TuiArgs;
 pub use crate::command::usage::UsageArgs;
@@ -125,7 +126,7 @@ pub enum Command {
     #[command(after_help = crate::command::requests::REQUESTS_EXAMPLES)]
     Requests(RequestsArgs),
     /// Show one request with each of its attempts
-    #[command(after_help = crate::command::requests::REQUEST_EXAMPLES)]
+    #[command(after_help = crate::command::request::EXAMPLES)]
     Request(RequestArgs),
     /// Show what one session used, agent by agent
     #[command(after_help = crate::command::session::EXAMPLES)]

@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use relay_config::{LogFormat, LogLevel, LoggingPlan};
-use relay_core::record::RequestRecord;
+use relay_core::record::{Bodies, RequestRecord};
 use relay_manage::Events;
 use relay_proxy::{RecordSink, clock};
 
@@ -105,7 +105,7 @@ impl Inlet {
 }
 
 impl RecordSink for Inlet {
-    fn record(&self, record: &Arc<RequestRecord>) {
+    fn record(&self, record: &Arc<RequestRecord>, _: Option<&Bodies>) {
         if line::level(record) <= self.level.get() {
             self.push(Entry::Record(Arc::clone(record)));
         }
@@ -232,7 +232,7 @@ impl Drop for Log {
 pub struct Nowhere;
 
 impl RecordSink for Nowhere {
-    fn record(&self, _: &Arc<RequestRecord>) {}
+    fn record(&self, _: &Arc<RequestRecord>, _: Option<&Bodies>) {}
 }
 
 /// The writing end.

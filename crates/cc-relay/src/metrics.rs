@@ -18,7 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use relay_config::MetricsPlan;
-use relay_core::record::RequestRecord;
+use relay_core::record::{Bodies, RequestRecord};
 use relay_metrics::{Metrics, Scene, render};
 use relay_proxy::{RecordSink, Witness, clock};
 use relay_traces::TracesState;
@@ -39,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Counted(pub Arc<Metrics>);
 
 impl RecordSink for Counted {
-    fn record(&self, record: &Arc<RequestRecord>) {
+    fn record(&self, record: &Arc<RequestRecord>, _: Option<&Bodies>) {
         self.0.record(record);
     }
 }

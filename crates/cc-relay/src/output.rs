@@ -3,7 +3,7 @@
 //! In: text that may be styled. Out: the same text, styles removed where the stream does not want
 //! them. With `--json` stdout carries JSON only. A closed pipe is not an error.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
@@ -88,6 +88,30 @@ impl Output {
         self.stdout
             .write_all(text.as_bytes())
             .map_err(|error| stdout_fault(&error))
+    }
+
+    /// Writes bytes to stdout as they are; to a terminal without what would steer it.
+    ///
+    /// # Errors
+    /// As [`Output::text`].
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.flush()?;
+        let mut stdout = std::io::stdout();
+        if !stdout.is_terminal() {
+            // Around the stream that takes colours out: here every byte counts.
+            return stdout
+                .write_all(bytes)
+                .map_err(|error| stdout_fault(&error));
+        }
+        let mut shown = String::new();
+        for letter in String::from_utf8_lossy(bytes).chars() {
+            if letter.is_control() && !matches!(letter, '\n' | '\t') {
+                shown.extend(letter.escape_default());
+            } else {
+                shown.push(letter);
+            }
+        }
+        self.line(&shown)
     }
 
     /// Writes one line to stdout.

@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use relay_config::{Overrides, Plan};
+use relay_config::{HistoryPlan, Overrides, Plan};
 use relay_core::board::Board;
 use relay_core::trace::Sampling;
 use relay_proxy::{Background, RecordSink, Server, ServerOptions, server_config};
@@ -115,7 +115,7 @@ impl Live {
         if plan.metrics != self.plan.metrics {
             pending.push("metrics");
         }
-        if plan.history != self.plan.history {
+        if !same_file(&plan.history, &self.plan.history) {
             pending.push("history");
         }
         if plan.traces != self.plan.traces {
@@ -209,6 +209,15 @@ fn refuse_open_door(plan: &Plan) -> Result<(), Failure> {
          server.auth.allow_unauthenticated_remote: true overrules this",
         ),
     )
+}
+
+/// Tells whether one history goes on as the other: what is kept of bodies changes while it runs.
+fn same_file(one: &HistoryPlan, two: &HistoryPlan) -> bool {
+    let without = |plan: &HistoryPlan| HistoryPlan {
+        bodies: None,
+        ..plan.clone()
+    };
+    without(one) == without(two)
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {

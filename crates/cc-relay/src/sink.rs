@@ -1,11 +1,11 @@
 //! Where the record of an ended request goes: to everybody who keeps or counts it.
 //!
 //! In: a record, on the request's path. Out: the same record to each taker, in order. None of them
-//! may wait: each has a bounded queue, or only counts.
+//! may wait: each has a bounded queue, or only counts. What was said goes to the history alone.
 
 use std::sync::Arc;
 
-use relay_core::record::RequestRecord;
+use relay_core::record::{Bodies, RequestRecord};
 use relay_manage::{Audit, AuditSink};
 use relay_proxy::RecordSink;
 use relay_store::{Inlet, KeptChange};
@@ -31,9 +31,9 @@ impl Sinks {
 }
 
 impl RecordSink for Sinks {
-    fn record(&self, record: &Arc<RequestRecord>) {
+    fn record(&self, record: &Arc<RequestRecord>, bodies: Option<&Bodies>) {
         for sink in &self.0 {
-            sink.record(record);
+            sink.record(record, bodies);
         }
     }
 }
@@ -43,8 +43,8 @@ impl RecordSink for Sinks {
 pub struct History(pub Inlet);
 
 impl RecordSink for History {
-    fn record(&self, record: &Arc<RequestRecord>) {
-        self.0.take(record);
+    fn record(&self, record: &Arc<RequestRecord>, bodies: Option<&Bodies>) {
+        self.0.take(record, bodies);
     }
 }
 
@@ -65,7 +65,7 @@ impl AuditSink for History {
 pub struct Traced(pub traces::Inlet);
 
 impl RecordSink for Traced {
-    fn record(&self, record: &Arc<RequestRecord>) {
+    fn record(&self, record: &Arc<RequestRecord>, _: Option<&Bodies>) {
         self.0.take(record);
     }
 }

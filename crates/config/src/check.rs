@@ -61,7 +61,7 @@ pub(crate) fn check(raw: raw::Raw, walk: &mut Walk<'_>) -> Plan {
     plan.health = check.health(&raw.health);
     plan.logging = check.logging(raw.logging);
     plan.metrics = check.metrics(raw.metrics);
-    plan.history = history::plan(raw.history, !raw.budgets.is_empty());
+    plan.history = check.history(raw.history, !raw.budgets.is_empty());
     plan.budgets = check.budgets(raw.budgets, &plan);
     plan.traces = check.traces(raw.traces);
     plan.grpc = check.grpc(raw.grpc);

@@ -265,7 +265,7 @@ pub struct MetricsPlan {
 /// What is kept of requests and their cost, and how much of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryPlan {
-    /// Whether anything is. Default false, and true where there are budgets.
+    /// Whether anything is. Default false, and true where there are budgets or bodies are kept.
     pub enabled: bool,
     /// The file; `None` for the usual place.
     pub file: Option<PathBuf>,
@@ -275,6 +275,9 @@ pub struct HistoryPlan {
     pub max_age: Duration,
     /// Single requests that are kept. Default 100,000.
     pub requests: u64,
+    /// Bytes that are kept of what was asked, and as many of what was answered; `None` for nothing.
+    /// Default `None`, else 8 MiB.
+    pub bodies: Option<usize>,
 }
 
 /// What is logged, and where.

@@ -166,7 +166,7 @@ pub(crate) struct Metrics {
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct History {
-    /// Whether anything is. Default false, and true where there are budgets.
+    /// Whether anything is. Default false, and true where there are budgets or `bodies`.
     pub(crate) enabled: Option<bool>,
     /// The file. Default: `relay.db` in the folder of the program's state.
     pub(crate) file: Option<String>,
@@ -179,6 +179,11 @@ pub(crate) struct History {
     /// Single requests that are kept. Default 100000.
     #[schemars(range(min = 0, max = 100_000_000))]
     pub(crate) requests: Option<u64>,
+    /// Whether what was asked and answered is kept too, credentials masked. Default false.
+    pub(crate) bodies: Option<bool>,
+    /// Bytes that are kept of each body at most. Default 8388608 (8 MiB).
+    #[schemars(range(min = 1024, max = 33_554_432))]
+    pub(crate) max_body_bytes: Option<u64>,
 }
 
 /// Traces of requests, and who gets them.

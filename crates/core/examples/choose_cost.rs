@@ -141,6 +141,7 @@ fn snapshot(kind: Kind) -> Arc<Snapshot> {
         limits: Limits {
             max_body_bytes: usize::MAX,
             max_passthrough_bytes: u64::MAX,
+            kept_body_bytes: 0,
             max_concurrent: usize::MAX,
         },
         timeouts: Timeouts {

@@ -8,9 +8,12 @@
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::credential::{OwnCredential, UpstreamCredential, X_API_KEY};
+use crate::project;
 
 /// Where the SDKs for Foundry say the key once more.
 const API_KEY: HeaderName = HeaderName::from_static("api-key");
+/// Said to the relay alone.
+const PROJECT: HeaderName = HeaderName::from_static(project::HEADER);
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
@@ -29,7 +32,7 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 
 /// Returns a client's headers as those for the upstream: end-to-end ones stay as they came, in
 /// their order; `host`, `content-length` and `expect` go, since they belong to the relay's own
-/// message; and so does every credential that is not decided to be the client's own.
+/// message, and the project's name, which is for the relay; and so does every credential that is not decided to be the client's own.
 pub fn for_upstream(mut from: HeaderMap, credential: &UpstreamCredential) -> HeaderMap {
     let own = match credential {
         UpstreamCredential::Client(own) => *own,
@@ -43,6 +46,7 @@ pub fn for_upstream(mut from: HeaderMap, credential: &UpstreamCredential) -> Hea
         let replaced = *name == header::HOST
             || *name == header::CONTENT_LENGTH
             || *name == header::EXPECT
+            || *name == PROJECT
             || ((*name == X_API_KEY || *name == API_KEY) && !own.api_key)
             || (*name == header::AUTHORIZATION && !own.authorization);
         !replaced && !HOP_BY_HOP.contains(name) && !listed.contains(name)
@@ -137,6 +141,7 @@ mod tests {
             ("anthropic-beta", "a,b"),
             ("anthropic-beta", "c"),
             ("x-claude-code-session-id", "s"),
+            ("x-cc-relay-project", "shop"),
             ("connection", "keep-alive, x-hop"),
             ("x-hop", "1"),
             ("te", "trailers"),

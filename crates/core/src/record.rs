@@ -1,10 +1,14 @@
 //! What is known of a request once it has ended: the one record that logs and counters are made of.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::capability::Capability;
 use crate::price::Money;
+use crate::project::ProjectName;
 use crate::request::{ModelName, SessionId};
 use crate::secret::KeyId;
 use crate::snapshot::{Origin, TargetId};
@@ -127,6 +131,43 @@ pub struct Exhibit {
     pub response_body: Option<Box<str>>,
 }
 
+/// The start of a body, and how long all of it was. It cannot be printed.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct KeptBody {
+    /// As it was said, decompressed.
+    pub start: Bytes,
+    /// Bytes of the whole.
+    pub whole_bytes: u64,
+}
+
+impl fmt::Debug for KeptBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptBody")
+            .field("whole_bytes", &self.whole_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl KeptBody {
+    /// Keeps so many bytes of a body at most.
+    pub fn of(body: &Bytes, limit: usize) -> Self {
+        Self {
+            start: body.slice(..limit.min(body.len())),
+            whole_bytes: u64::try_from(body.len()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// What was asked and answered, kept only where the history has it. It is no part of the record:
+/// that is logged, counted and shown, and this never.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bodies {
+    /// What the client sent.
+    pub request: KeptBody,
+    /// What the client got.
+    pub response: KeptBody,
+}
+
 /// One request, from its first byte to its last.
 #[derive(Debug, Clone)]
 pub struct RequestRecord {
@@ -172,6 +213,8 @@ pub struct RequestRecord {
     pub response_model: Option<Box<str>>,
     /// Session.
     pub session: Option<SessionId>,
+    /// Project, as far as the client tells it.
+    pub project: Option<ProjectName>,
     /// `x-claude-code-agent-id`.
     pub agent: Option<Box<str>>,
     /// `x-claude-code-parent-agent-id`: the agent that started this one, where that is one itself.
@@ -252,6 +295,7 @@ impl RequestRecord {
             model: None,
             response_model: None,
             session: None,
+            project: None,
             agent: None,
             parent_agent: None,
             stream: false,

@@ -58,6 +58,8 @@ pub const KEY_ID: &str = "ccrelay.key.id";
 pub const AFFINITY: &str = "ccrelay.affinity";
 /// The agent within a session.
 pub const AGENT: &str = "ccrelay.agent.id";
+/// The project, as far as the client tells it.
+pub const PROJECT: &str = "ccrelay.project";
 /// Whether a stream was asked for.
 pub const STREAM: &str = "ccrelay.stream";
 /// What it cost, in dollars.

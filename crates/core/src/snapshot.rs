@@ -182,6 +182,8 @@ pub struct Limits {
     pub max_passthrough_bytes: u64,
     /// Most requests under way at once.
     pub max_concurrent: usize,
+    /// Bytes of each body that the history keeps; 0 where it keeps none.
+    pub kept_body_bytes: usize,
 }
 
 /// Everything that decides about a request.

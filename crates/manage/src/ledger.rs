@@ -16,7 +16,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 use relay_api::v1;
 use relay_core::price::Money;
-use relay_core::record::RequestRecord;
+use relay_core::record::{Bodies, RequestRecord};
 use relay_proxy::RecordSink;
 
 pub(crate) use sessions::{MOST as MOST_SESSIONS, Session, Sessions, millis};
@@ -41,7 +41,7 @@ pub struct Ledger {
 }
 
 impl RecordSink for Ledger {
-    fn record(&self, record: &Arc<RequestRecord>) {
+    fn record(&self, record: &Arc<RequestRecord>, _: Option<&Bodies>) {
         if self.closed.load(Ordering::Relaxed) {
             return;
         }
@@ -241,7 +241,7 @@ mod tests {
                 "/",
                 Duration::from_secs(1),
             );
-            ledger.record(&Arc::new(begun));
+            ledger.record(&Arc::new(begun), None);
         }
         let books = ledger.books();
         let ends = (books.last.front().unwrap(), books.last.back().unwrap());
@@ -256,9 +256,9 @@ mod tests {
     fn what_is_closed_keeps_nothing() {
         let ledger = Ledger::default();
         let begun = || RequestRecord::begun("r".into(), http::Method::POST, "/", Duration::ZERO);
-        ledger.record(&Arc::new(begun()));
+        ledger.record(&Arc::new(begun()), None);
         ledger.close();
-        ledger.record(&Arc::new(begun()));
+        ledger.record(&Arc::new(begun()), None);
         assert!(ledger.books().last.is_empty());
     }
 

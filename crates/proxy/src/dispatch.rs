@@ -63,6 +63,7 @@ impl<'a> Bounds<'a> {
                 first_event: first_byte,
                 commit_hold: snapshot.routing.commit_hold,
                 gap: timeouts.gap,
+                kept_bytes: snapshot.limits.kept_body_bytes,
             },
         }
     }

@@ -4,6 +4,7 @@
 //! masked.
 
 use http::{HeaderMap, header};
+use relay_core::redact::masked;
 
 /// What of an exchange is kept for the log beyond the record.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,22 +39,15 @@ pub(crate) fn shown_headers(headers: &HeaderMap) -> Vec<(Box<str>, Box<str>)> {
     headers.iter().map(shown).collect()
 }
 
+/// Bytes beyond what is shown that are looked at: a credential at the edge is known by its whole form.
+const EDGE: usize = 256;
+
 /// Returns the start of a body for the log, with whatever looks like a credential masked.
 pub(crate) fn shown_body(body: &[u8], limit: usize) -> Box<str> {
-    let start = body.get(..limit).unwrap_or(body);
-    let text = String::from_utf8_lossy(start);
-    let mut shown = String::with_capacity(text.len());
-    for (index, part) in text.split("sk-").enumerate() {
-        if index == 0 {
-            shown.push_str(part);
-            continue;
-        }
-        let end =
-            part.find(|letter: char| !(letter.is_ascii_alphanumeric() || "-_".contains(letter)));
-        shown.push_str("sk-(masked)");
-        shown.push_str(part.get(end.unwrap_or(part.len())..).unwrap_or_default());
-    }
-    shown.into()
+    let wider = limit.saturating_add(EDGE);
+    let masked = masked(body.get(..wider).unwrap_or(body));
+    let start = masked.get(..limit).unwrap_or(&masked);
+    String::from_utf8_lossy(start).into()
 }
 
 #[cfg(test)]

@@ -14,8 +14,9 @@ use relay_core::affinity::Change;
 use relay_core::board::Board;
 use relay_core::error::RelayError;
 use relay_core::moment::Moment;
+use relay_core::project::ProjectName;
 use relay_core::receipt::{Ending, Receipt};
-use relay_core::record::{Exhibit, Outcome, RequestRecord};
+use relay_core::record::{Bodies, Exhibit, KeptBody, Outcome, RequestRecord};
 use relay_core::refusal::rule_event;
 use relay_core::request::Inbound;
 use relay_core::trace::{Sampling, Trace};
@@ -31,8 +32,8 @@ use crate::underway::{Open, Underway};
 
 /// Takes the records of ended requests. It is called on the request's path: it must not wait.
 pub trait RecordSink: Send + Sync {
-    /// Takes one record, to keep or to look at.
-    fn record(&self, record: &Arc<RequestRecord>);
+    /// Takes one record, to keep or to look at; with what was said, where that is kept.
+    fn record(&self, record: &Arc<RequestRecord>, bodies: Option<&Bodies>);
 }
 
 /// What has happened since the start.
@@ -69,6 +70,8 @@ pub(crate) struct Exchange {
     request_id: Box<str>,
     open: Arc<Open>,
     sent_at: Instant,
+    /// What was asked, where it is kept.
+    asked: Option<KeptBody>,
     /// When the attempt began whose receipt this is.
     receipt: Option<(Receipt, Moment)>,
 }
@@ -94,6 +97,7 @@ impl Exchange {
         let record = Box::new(RequestRecord {
             trace: Trace::begin(&head.headers, shared.sampling, || shared.clock.seed()),
             agent: header_text(&head.headers, "x-claude-code-agent-id"),
+            project: ProjectName::of_headers(&head.headers),
             parent_agent: header_text(&head.headers, "x-claude-code-parent-agent-id"),
             logs_connection: options.connection,
             exhibit,
@@ -111,6 +115,7 @@ impl Exchange {
             request_id,
             sent_at: open.began(),
             open,
+            asked: None,
             receipt: None,
         }
     }
@@ -130,14 +135,18 @@ impl Exchange {
         self.shared.clock.now()
     }
 
-    /// Notes what is known once the body was read.
-    pub(crate) fn read(&mut self, inbound: &Inbound, read_at: Instant) {
+    /// Notes what is known once the body was read, and keeps so many bytes of it.
+    pub(crate) fn read(&mut self, inbound: &Inbound, read_at: Instant, kept_bytes: usize) {
         let body_bytes = self.exhibit.body_bytes;
         self.sent_at = read_at;
+        self.asked = (kept_bytes > 0).then(|| KeptBody::of(&inbound.body, kept_bytes));
         self.note(|record| {
             record.endpoint = inbound.endpoint.name();
             record.model = inbound.facts.model.as_ref().map(|field| field.name.clone());
             record.session.clone_from(&inbound.facts.session);
+            if record.project.is_none() {
+                record.project = ProjectName::of_body(&inbound.body);
+            }
             record.stream = inbound.facts.stream;
             record.request_bytes = u64::try_from(inbound.body.len()).unwrap_or(u64::MAX);
             if body_bytes > 0 {
@@ -253,7 +262,14 @@ impl Exchange {
         };
         record.outcome = outcome;
         record.duration = self.open.began().elapsed();
-        if let Some(seen) = seen {
+        let mut bodies = self.asked.take().map(|request| Bodies {
+            request,
+            ..Bodies::default()
+        });
+        if let Some(mut seen) = seen {
+            if let Some(bodies) = &mut bodies {
+                bodies.response = std::mem::take(&mut seen.body);
+            }
             record.observation = seen.observation();
             take_over(&mut record, seen);
         }
@@ -291,7 +307,8 @@ impl Exchange {
         if failed && outcome != Outcome::ClientGone {
             counters.failed.fetch_add(1, Ordering::Relaxed);
         }
-        self.shared.sink.record(&Arc::new(*record));
+        let record = Arc::new(*record);
+        self.shared.sink.record(&record, bodies.as_ref());
     }
 }
 

@@ -88,6 +88,8 @@ pub(crate) struct Look {
     pub(crate) commit_hold: Duration,
     /// Longest silence where the hold has no end of its own.
     pub(crate) gap: Duration,
+    /// Bytes of the answer that the history keeps.
+    pub(crate) kept_bytes: usize,
 }
 
 /// What reading on showed.
@@ -116,7 +118,8 @@ fn named(
 }
 
 impl Answer {
-    fn of(sent: Sent, (provider, alias): Voice<'_>, endpoint: Endpoint) -> Self {
+    fn of(sent: Sent, (provider, alias): Voice<'_>, look: Look) -> Self {
+        let endpoint = look.endpoint;
         let (mut head, body) = sent.response.into_parts();
         let is_refusal = head.status.is_client_error() || head.status.is_server_error();
         let decoder = (!is_refusal)
@@ -127,7 +130,7 @@ impl Answer {
             None => decoder,
         };
         Self {
-            observer: Observer::of(&head.headers),
+            observer: Observer::of(&head.headers, look.kept_bytes),
             head,
             held: VecDeque::new(),
             after: After::Rest,
@@ -156,7 +159,7 @@ impl Answer {
     }
 
     /// Says a refusal in Anthropic's words instead.
-    fn say(&mut self, translation: &Translation) {
+    fn say(&mut self, translation: &Translation, kept_bytes: usize) {
         let headers = &mut self.head.headers;
         for name in [
             header::CONTENT_LENGTH,
@@ -175,7 +178,7 @@ impl Answer {
         let id = id.unwrap_or_default();
         let body: Bytes = envelope(translation.kind, &translation.message, id).into();
         self.head.status = translation.status;
-        self.observer = Observer::of(&self.head.headers);
+        self.observer = Observer::of(&self.head.headers, kept_bytes);
         self.observer.chunk(&body);
         self.held = VecDeque::from([Frame::data(body)]);
         self.after = After::End;
@@ -218,7 +221,7 @@ impl Answer {
 
 /// Looks at an answer, holding it as far as it must be.
 pub(crate) async fn look(sent: Sent, voice: Voice<'_>, look: Look) -> Result<Box<Answer>, Setback> {
-    let mut answer = Box::new(Answer::of(sent, voice, look.endpoint));
+    let mut answer = Box::new(Answer::of(sent, voice, look));
     let status = answer.head.status;
     if status.is_client_error() || status.is_server_error() {
         return Err(Box::pin(refused(answer, voice.0, look)).await);
@@ -314,7 +317,7 @@ async fn refused(mut answer: Box<Answer>, provider: &dyn Provider, look: Look) -
             text = %String::from_utf8_lossy(&text),
             "a refusal was said in other words"
         );
-        answer.say(&translation);
+        answer.say(&translation, look.kept_bytes);
         ruling = refusal::rule(&Refusal {
             status: translation.status.as_u16(),
             headers: &answer.head.headers,

@@ -1,12 +1,13 @@
 //! Reads a copy of the answer while it passes.
 //!
-//! In: the bytes of a response body, as they came, compressed or not. Out: what they tell. It
-//! returns nothing while they pass, so it cannot harm the stream; what it keeps is bounded.
+//! In: the bytes of a response body, as they came, compressed or not. Out: what they tell, and their
+//! start where the history keeps it. It returns nothing while they pass, so it cannot harm the stream;
+//! what it keeps is bounded.
 
 use std::io::{self, Write};
 
 use http::{HeaderMap, header};
-use relay_core::record::Observation;
+use relay_core::record::{KeptBody, Observation};
 use relay_core::sse::{StreamFacts, StreamReader};
 use relay_core::usage::{MessageFacts, Usage};
 
@@ -22,6 +23,8 @@ pub(crate) struct Seen {
     pub(crate) message: MessageFacts,
     /// Whether it could be read.
     pub(crate) unreadable: bool,
+    /// The answer itself, as far as it is kept.
+    pub(crate) body: KeptBody,
 }
 
 impl Seen {
@@ -67,17 +70,54 @@ impl std::fmt::Debug for Decoder {
     }
 }
 
+/// Reads an answer that is decompressed.
 #[derive(Debug)]
-enum Reader {
+struct Reader {
+    text: Text,
+    copy: Copy,
+}
+
+#[derive(Debug)]
+enum Text {
     Stream(Box<StreamReader>),
     Json { kept: Vec<u8>, overflowed: bool },
 }
 
+/// The start of an answer, for the history.
+#[derive(Debug, Default)]
+struct Copy {
+    limit: usize,
+    start: Vec<u8>,
+    whole_bytes: u64,
+}
+
+impl Copy {
+    fn push(&mut self, bytes: &[u8]) {
+        let room = self.limit.saturating_sub(self.start.len());
+        self.start
+            .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.whole_bytes = self.whole_bytes.saturating_add(length);
+    }
+}
+
+impl From<Copy> for KeptBody {
+    fn from(copy: Copy) -> Self {
+        Self {
+            start: copy.start.into(),
+            whole_bytes: copy.whole_bytes,
+        }
+    }
+}
+
 impl Reader {
     fn push(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Stream(reader) => reader.push(bytes),
-            Self::Json { kept, overflowed } => {
+        if self.copy.limit > 0 {
+            self.copy.push(bytes);
+        }
+        match &mut self.text {
+            Text::Stream(reader) => reader.push(bytes),
+            Text::Json { kept, overflowed } => {
                 if kept.len().saturating_add(bytes.len()) > JSON_LIMIT_BYTES {
                     *overflowed = true;
                     *kept = Vec::new();
@@ -89,21 +129,22 @@ impl Reader {
     }
 
     fn seen(self) -> Seen {
-        match self {
-            Self::Stream(reader) => Seen {
+        let body = self.copy.into();
+        match self.text {
+            Text::Stream(reader) => Seen {
                 stream: Some(reader.into_facts()),
+                body,
                 ..Seen::default()
             },
-            Self::Json { kept, overflowed } => match Usage::of_message(&kept) {
-                Some(message) if !overflowed => Seen {
-                    message,
+            Text::Json { kept, overflowed } => {
+                let message = Usage::of_message(&kept).filter(|_| !overflowed);
+                Seen {
+                    unreadable: message.is_none(),
+                    message: message.unwrap_or_default(),
+                    body,
                     ..Seen::default()
-                },
-                _ => Seen {
-                    unreadable: true,
-                    ..Seen::default()
-                },
-            },
+                }
+            }
         }
     }
 }
@@ -142,19 +183,25 @@ fn has_content_type(headers: &HeaderMap, wanted: &[u8]) -> bool {
 }
 
 impl Observer {
-    /// Watches an answer with these headers: an event stream, JSON, or (anything else) nothing.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
+    /// Watches an answer with these headers: an event stream, JSON, or (anything else) nothing. Keeps
+    /// so many bytes of it.
+    pub(crate) fn of(headers: &HeaderMap, kept_bytes: usize) -> Self {
         let stream = is_event_stream(headers);
-        let reader = if stream {
-            Reader::Stream(Box::default())
+        let text = if stream {
+            Text::Stream(Box::default())
         } else if has_content_type(headers, b"application/json") {
-            Reader::Json {
+            Text::Json {
                 kept: Vec::new(),
                 overflowed: false,
             }
         } else {
             return Self(Decoder::Nothing);
         };
+        let copy = Copy {
+            limit: kept_bytes,
+            ..Copy::default()
+        };
+        let reader = Reader { text, copy };
         let encoding = headers
             .get(header::CONTENT_ENCODING)
             .map(http::HeaderValue::as_bytes);
@@ -191,17 +238,17 @@ impl Observer {
 
     /// Returns what a stream has shown so far; `None` for anything that is no readable stream.
     pub(crate) fn stream_facts(&self) -> Option<&StreamFacts> {
-        match self.reader()? {
-            Reader::Stream(reader) => Some(reader.facts()),
-            Reader::Json { .. } => None,
+        match &self.reader()?.text {
+            Text::Stream(reader) => Some(reader.facts()),
+            Text::Json { .. } => None,
         }
     }
 
     /// Returns what has come of a JSON answer, decoded; empty for anything else.
     pub(crate) fn json(&self) -> &[u8] {
-        match self.reader() {
-            Some(Reader::Json { kept, .. }) => kept,
-            Some(Reader::Stream(_)) | None => &[],
+        match self.reader().map(|reader| &reader.text) {
+            Some(Text::Json { kept, .. }) => kept,
+            Some(Text::Stream(_)) | None => &[],
         }
     }
 
@@ -249,6 +296,7 @@ impl Observer {
 mod tests {
     use super::*;
 
+    const KEPT: usize = 20;
     const STREAM: &str = "event: message_start\ndata: {\"message\":{\"usage\":{\"input_tokens\":7}}}\n\nevent: message_stop\ndata: {}\n\n";
 
     fn observer(content_type: &'static str, encoding: Option<&'static str>) -> Observer {
@@ -263,7 +311,7 @@ mod tests {
                 http::HeaderValue::from_static(encoding),
             );
         }
-        Observer::of(&headers)
+        Observer::of(&headers, KEPT)
     }
 
     fn compressed(encoding: &str, text: &[u8]) -> Vec<u8> {
@@ -299,6 +347,8 @@ mod tests {
                 Some(7),
                 "{encoding}"
             );
+            assert_eq!(seen.body.start, STREAM.as_bytes()[..KEPT], "{encoding}");
+            assert_eq!(seen.body.whole_bytes, STREAM.len() as u64, "{encoding}");
         }
     }
 

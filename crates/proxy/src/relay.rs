@@ -135,7 +135,8 @@ impl Pass<'_> {
         let admission = authorize(self.snapshot, &head)?;
         exchange.note(|record| record.client.clone_from(&admission.client));
         let inbound = self.read(head, endpoint, path_and_query, body).await?;
-        exchange.read(&inbound, clock::now());
+        let kept_bytes = self.view.snapshot().limits.kept_body_bytes;
+        exchange.read(&inbound, clock::now(), kept_bytes);
         let spend = &self.worker.shared.board.spend;
         afford::client(spend, &admission, &inbound)?;
         if endpoint == Endpoint::Models && models::answers(self.snapshot) {

@@ -109,6 +109,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         By::Client,
         By::Session,
         By::Agent,
+        By::Project,
         By::Day,
         By::Hour,
     ];

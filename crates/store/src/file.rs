@@ -15,13 +15,13 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use crate::StoreError;
 
 /// The form that this version writes.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// How long one waits for another process that has the file locked.
 const BUSY: Duration = Duration::from_secs(2);
 
 /// What makes each form out of the one before; the first out of nothing.
-const STEPS: [&str; 3] = [FIRST, MORE, CHANGES];
+const STEPS: [&str; 4] = [FIRST, MORE, CHANGES, BODIES];
 
 pub(crate) const FIRST: &str = "
 CREATE TABLE request (
@@ -61,6 +61,34 @@ const CHANGES: &str = "
 CREATE TABLE change (
   id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, by TEXT NOT NULL, what TEXT NOT NULL,
   changes TEXT NOT NULL, refused TEXT);
+";
+
+/// The form since which bodies are kept, and projects.
+pub(crate) const FOURTH: i64 = 4;
+
+const BODIES: &str = "
+ALTER TABLE request ADD COLUMN project TEXT NOT NULL DEFAULT '';
+ALTER TABLE session RENAME TO session_before;
+CREATE TABLE session (
+  hour INTEGER NOT NULL, session TEXT NOT NULL, agent TEXT NOT NULL, project TEXT NOT NULL,
+  requests INTEGER NOT NULL, failed INTEGER NOT NULL,
+  unpriced INTEGER NOT NULL, input INTEGER NOT NULL, cache_read INTEGER NOT NULL,
+  cache_write INTEGER NOT NULL, output INTEGER NOT NULL, cost INTEGER NOT NULL,
+  saved INTEGER NOT NULL, moves INTEGER NOT NULL, moved INTEGER NOT NULL,
+  parent TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (hour, session, agent, project)) WITHOUT ROWID;
+INSERT INTO session SELECT hour, session, agent, '', requests, failed, unpriced, input, cache_read,
+  cache_write, output, cost, saved, moves, moved, parent FROM session_before;
+DROP TABLE session_before;
+CREATE TABLE chunk (
+  id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, packed INTEGER NOT NULL, bytes BLOB NOT NULL);
+CREATE TABLE link (
+  id INTEGER PRIMARY KEY, chain BLOB NOT NULL UNIQUE, before INTEGER NOT NULL,
+  chunk INTEGER NOT NULL);
+CREATE TABLE body (
+  request INTEGER PRIMARY KEY, asked INTEGER NOT NULL, asked_bytes INTEGER NOT NULL,
+  asked_cut INTEGER NOT NULL, answered INTEGER NOT NULL, answered_bytes INTEGER NOT NULL,
+  answered_cut INTEGER NOT NULL);
 ";
 
 /// Opens the file for writing, and makes it where there is none. Only its owner may read it.
@@ -133,7 +161,13 @@ fn prepared(path: &Path) -> Result<Connection, StoreError> {
         "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;
          PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 4194304;",
     )?;
-    let from = version(&connection)?;
+    prepare(&connection)?;
+    Ok(connection)
+}
+
+/// Brings a database to the form of this version.
+pub(crate) fn prepare(connection: &Connection) -> Result<(), StoreError> {
+    let from = version(connection)?;
     if from > VERSION {
         return Err(StoreError::Newer(from));
     }
@@ -144,7 +178,7 @@ fn prepared(path: &Path) -> Result<Connection, StoreError> {
         let steps = format!("BEGIN; {steps} PRAGMA user_version = {VERSION}; COMMIT;");
         connection.execute_batch(&steps)?;
     }
-    Ok(connection)
+    Ok(())
 }
 
 pub(crate) fn version(connection: &Connection) -> Result<i64, rusqlite::Error> {

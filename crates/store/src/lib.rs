@@ -1,11 +1,13 @@
 //! History and cost of requests, kept in an embedded database.
 //!
 //! In: records of ended requests, behind the path of requests, and what was changed by whom. Out: sums
-//! by what one asks for, single requests, changes. It
-//! must never make a request wait nor keep a prompt: the queue is bounded, what does not fit is
-//! dropped and counted, and when the disk fails the relay goes on without it.
+//! by what one asks for, single requests, what was said in them where that is wanted, changes. It must
+//! never make a request wait: the queue is bounded in number and bytes, what does not fit is dropped
+//! and counted, and when the disk fails the relay goes on without it.
 
+mod body;
 mod changes;
+mod chunk;
 mod file;
 mod requests;
 mod row;
@@ -15,13 +17,14 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use relay_core::record::RequestRecord;
+use relay_core::record::{Bodies, RequestRecord};
 
+pub use body::{KeptText, bodies};
 pub use changes::{KeptChange, changes};
 pub use requests::{Kept, KeptAttempt, Wanted, requests};
 pub use session::{AgentSums, session};
@@ -31,6 +34,9 @@ use writer::{Entry, Writer};
 
 /// Records that wait to be written at most.
 const QUEUE: usize = 8192;
+
+/// Bytes of bodies that wait to be written at most.
+const WAITING_BYTES: usize = 64 << 20;
 
 /// What keeps the history from being read or written.
 #[derive(Debug, thiserror::Error)]
@@ -67,8 +73,19 @@ pub struct StoreOptions {
 pub struct StoreState {
     /// Records that were not kept.
     pub lost: AtomicU64,
+    /// Records that were kept without the bodies they had.
+    pub bodiless: AtomicU64,
+    /// Bytes of bodies that wait to be written.
+    waiting_bytes: AtomicUsize,
     /// Whether the last write failed.
     pub failing: AtomicBool,
+}
+
+impl StoreState {
+    /// Makes room for other bodies.
+    fn written(&self, bytes: usize) {
+        self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
 }
 
 /// Where records come in. Cheap to clone.
@@ -80,18 +97,33 @@ pub struct Inlet {
 
 impl Inlet {
     /// Takes a record, or drops and counts it where too many wait.
-    pub fn take(&self, record: &Arc<RequestRecord>) {
-        match self.queue.try_send(Entry::Record(Arc::clone(record))) {
+    /// The bodies beside it are dropped where too many bytes wait.
+    pub fn take(&self, record: &Arc<RequestRecord>, bodies: Option<&Bodies>) {
+        let entry = Entry::Record(Arc::clone(record), bodies.and_then(|it| self.admit(it)));
+        match self.queue.try_send(entry) {
             Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+            Err(TrySendError::Full(entry) | TrySendError::Disconnected(entry)) => {
                 self.state.lost.fetch_add(1, Ordering::Relaxed);
+                self.state.written(entry.waiting_bytes());
             }
         }
     }
 
+    /// Takes bodies in, as far as there is room for them.
+    fn admit(&self, bodies: &Bodies) -> Option<Bodies> {
+        let (bytes, waiting) = (writer::size(bodies), &self.state.waiting_bytes);
+        let before = waiting.fetch_add(bytes, Ordering::Relaxed);
+        if before.saturating_add(bytes) <= WAITING_BYTES {
+            return Some(bodies.clone());
+        }
+        self.state.written(bytes);
+        self.state.bodiless.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+
     /// Takes a record, and waits for its place: not for what a request waits for.
     pub fn put(&self, record: Arc<RequestRecord>) {
-        if self.queue.send(Entry::Record(record)).is_err() {
+        if self.queue.send(Entry::Record(record, None)).is_err() {
             self.state.lost.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -62,6 +62,8 @@ pub struct Kept {
     pub session: String,
     /// The agent within it.
     pub agent: String,
+    /// The project, as far as the client told it.
+    pub project: String,
     /// The status that the client got.
     pub status: Option<u16>,
     /// How it ended.
@@ -98,10 +100,12 @@ pub fn requests(path: &Path, wanted: &Wanted) -> Result<Vec<Kept>, StoreError> {
     let connection = file::open_to_read(path)?;
     let knows = file::version(&connection)? >= file::SECOND;
     let began = if knows { "began_us" } else { "NULL" };
+    let has_projects = file::version(&connection)? >= file::FOURTH;
+    let project = if has_projects { "project" } else { "''" };
     let mut query = connection.prepare(&format!(
         "SELECT id, at, name, model, provider, key, client, session, agent, status, outcome, error,
          affinity, duration_us, first_event_us, input, cache_read, cache_write, output, cost, attempts,
-         {began}
+         {began}, {project}
          FROM request WHERE id > ?1 AND (?2 IS NULL OR session = ?2)
          AND (?3 IS NULL OR substr(name, 1, length(?3)) = ?3) ORDER BY id DESC LIMIT ?4"
     ))?;
@@ -130,6 +134,7 @@ fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
         client: row.get(6)?,
         session: row.get(7)?,
         agent: row.get(8)?,
+        project: row.get(22)?,
         status: row.get(9)?,
         outcome: row.get(10)?,
         error: row.get(11)?,

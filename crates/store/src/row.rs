@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use relay_core::price::Money;
+use relay_core::project::ProjectName;
 use relay_core::record::{Outcome, RequestRecord};
 use relay_core::request::{ModelName, SessionId};
 use relay_core::snapshot::TargetId;
@@ -36,18 +37,18 @@ const ADD: &str = "ON CONFLICT DO UPDATE SET requests=requests+excluded.requests
 pub(crate) struct Sums {
     /// By hour, model, provider, key and client.
     rollups: HashMap<(u64, [String; 4]), Added>,
-    /// By hour, session and agent; with the agent's parent.
-    sessions: HashMap<(u64, [String; 2]), (Added, String)>,
+    /// By hour, session, agent and project; with the agent's parent.
+    sessions: HashMap<(u64, [String; 3]), (Added, String)>,
 }
 
 impl Sums {
-    /// Adds a record, and writes its own row where these are kept.
+    /// Adds a record, and writes its own row where these are kept; returns that one's number.
     pub(crate) fn take(
         &mut self,
         to: &Transaction<'_>,
         record: &RequestRecord,
         keeps_requests: bool,
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<Option<i64>> {
         let model = record.response_model.as_deref();
         let model = name(model.or(record.model.as_ref().map(ModelName::as_str)));
         let provider = name(record.target.as_ref().map(TargetId::as_str));
@@ -55,18 +56,20 @@ impl Sums {
         let client = name(record.client.as_deref());
         let session = name(record.session.as_ref().map(SessionId::as_str));
         let agent = name(record.agent.as_deref());
+        let project = name(record.project.as_ref().map(ProjectName::as_str));
         let ended = record.started.saturating_add(record.duration).as_secs();
-        let (route, whose) = ([model, provider, key, client], [session, agent]);
+        let (route, whose) = ([model, provider, key, client], [session, agent, project]);
+        let mut number = None;
         if keeps_requests {
-            let names = route.iter().chain(&whose);
-            request(to, record, ended, names)?;
+            request(to, record, ended, (&route, &whose))?;
+            number = Some(to.last_insert_rowid());
         }
         let (hour, more) = (ended / HOUR, added(record));
         add(self.rollups.entry((hour, route)).or_default(), more);
         let parent = || ([0; 11], name(record.parent_agent.as_deref()));
         let session = self.sessions.entry((hour, whose));
         add(&mut session.or_insert_with(parent).0, more);
-        Ok(())
+        Ok(number)
     }
 
     /// Writes the sums.
@@ -105,14 +108,14 @@ fn upsert(
     Ok(())
 }
 
-const REQUEST: &str = "INSERT INTO request VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+const REQUEST: &str = "INSERT INTO request VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 
 /// Writes the row of the request itself.
-fn request<'a>(
+fn request(
     to: &Transaction<'_>,
     record: &RequestRecord,
     ended: u64,
-    names: impl Iterator<Item = &'a String>,
+    (route, [session, agent, project]): (&[String; 4], &[String; 3]),
 ) -> rusqlite::Result<()> {
     let usage = &record.usage;
     let mut row = vec![
@@ -120,6 +123,7 @@ fn request<'a>(
         int(ended).into(),
         name(Some(&record.request_id)).into(),
     ];
+    let names = route.iter().chain([session, agent]);
     row.extend(names.cloned().map(Value::from));
     row.extend([
         record.status.map(i64::from).into(),
@@ -135,6 +139,7 @@ fn request<'a>(
         record.cost.map(nano).into(),
         Value::from(attempts(record)),
         record.last.as_ref().map(|last| micros(last.began)).into(),
+        Value::from(project.clone()),
     ]);
     to.prepare_cached(REQUEST)?.execute(params_from_iter(row))?;
     Ok(())

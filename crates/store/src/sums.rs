@@ -25,11 +25,23 @@ pub enum By {
     Session,
     /// The agent within its session.
     Agent,
+    /// The project, as far as clients tell it.
+    Project,
     /// The day, UTC.
     Day,
     /// The hour, UTC.
     Hour,
 }
+
+/// The sessions' sums, each with the project that any request of its session told: some requests of
+/// Claude Code's do not, as those that name a conversation.
+const PROJECTS: &str =
+    "(SELECT it.hour, it.requests, it.failed, it.unpriced, it.input, it.cache_read,
+  it.cache_write, it.output, it.cost, it.saved, it.moves, it.moved,
+  coalesce(nullif(it.project, ''), told.project, '') AS project
+  FROM session AS it LEFT JOIN (
+    SELECT session, max(project) AS project FROM session
+    WHERE session != '' AND project != '' GROUP BY session) AS told ON told.session = it.session)";
 
 /// The sums of one group. Money is in billionths of a dollar.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -87,6 +99,7 @@ impl Sums {
 /// # Errors
 /// If the file is not there or cannot be read.
 pub fn usage(path: &Path, by: By, since: u64) -> Result<Vec<Sums>, StoreError> {
+    let connection = file::open_to_read(path)?;
     let (table, name) = match by {
         By::Model => ("rollup", "model"),
         By::Provider => ("rollup", "provider"),
@@ -94,6 +107,9 @@ pub fn usage(path: &Path, by: By, since: u64) -> Result<Vec<Sums>, StoreError> {
         By::Client => ("rollup", "client"),
         By::Session => ("session", "session"),
         By::Agent => ("session", "agent"),
+        // A file of an earlier form, which no relay has opened since, knows none.
+        By::Project if file::version(&connection)? < file::FOURTH => ("session", "''"),
+        By::Project => (PROJECTS, "project"),
         By::Day => ("rollup", "strftime('%Y-%m-%d', hour * 3600, 'unixepoch')"),
         By::Hour => (
             "rollup",
@@ -102,9 +118,10 @@ pub fn usage(path: &Path, by: By, since: u64) -> Result<Vec<Sums>, StoreError> {
     };
     let order = match by {
         By::Day | By::Hour => "1",
-        By::Model | By::Provider | By::Key | By::Client | By::Session | By::Agent => "9 DESC, 1",
+        By::Model | By::Provider | By::Key | By::Client | By::Session | By::Agent | By::Project => {
+            "9 DESC, 1"
+        }
     };
-    let connection = file::open_to_read(path)?;
     let mut query = connection.prepare(&format!(
         "SELECT {name}, sum(requests), sum(failed), sum(unpriced), sum(input), sum(cache_read),
          sum(cache_write), sum(output), sum(cost), sum(saved), sum(moves), sum(moved)

@@ -115,6 +115,7 @@ fn sums_survive_a_restart_and_unknown_is_counted_apart() {
         By::Client,
         By::Session,
         By::Agent,
+        By::Project,
         By::Hour,
     ] {
         let all = usage(&path, by, 0).unwrap();
@@ -128,7 +129,9 @@ fn what_is_read_while_it_is_written_is_whole() {
     let path = folder.path().join("relay.db");
     let store = Store::open(options(&path)).unwrap();
     assert!(usage(&path, By::Model, 0).unwrap().is_empty());
-    store.inlet().take(&Arc::new(record(DAY, "opus", Some(7))));
+    store
+        .inlet()
+        .take(&Arc::new(record(DAY, "opus", Some(7))), None);
     let seen = usage(&path, By::Model, 0).unwrap();
     assert!(seen.iter().all(|sums| sums.cost == 7));
     drop(store);
@@ -269,7 +272,7 @@ fn a_file_of_the_first_form_goes_on_in_this_one() {
 
 fn batch(record: RequestRecord) -> Batch {
     Batch {
-        records: vec![Arc::new(record)],
+        records: vec![(Arc::new(record), None)],
         ..Batch::default()
     }
 }

@@ -9,11 +9,11 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use relay_core::error::chain;
-use relay_core::record::RequestRecord;
+use relay_core::record::{Bodies, RequestRecord};
 use rusqlite::Connection;
 
 use crate::changes::{self, KeptChange};
-use crate::{StoreError, StoreOptions, StoreState, file, row};
+use crate::{StoreError, StoreOptions, StoreState, body, file, row};
 
 /// Records of one transaction at most.
 const BATCH: usize = 2048;
@@ -27,15 +27,34 @@ const QUIET: u64 = 60;
 /// Records between two looks at the bounds.
 const LOOK: usize = 4096;
 
+/// The part of what the file may take that bodies bring between two looks, at most.
+const LOOK_PART: u64 = 16;
+
 /// Something for the thread.
 #[derive(Debug)]
 pub(crate) enum Entry {
-    /// To be kept.
-    Record(Arc<RequestRecord>),
+    /// To be kept, with what was said.
+    Record(Arc<RequestRecord>, Option<Bodies>),
     /// To be kept too; rare.
     Change(Box<KeptChange>),
     /// Nothing more comes.
     End,
+}
+
+impl Entry {
+    /// Returns the bytes of bodies that it holds.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        match self {
+            Self::Record(_, bodies) => bodies.as_ref().map_or(0, size),
+            Self::Change(_) | Self::End => 0,
+        }
+    }
+}
+
+/// Returns the bytes of bodies that are kept.
+pub(crate) fn size(bodies: &Bodies) -> usize {
+    let (asked, answered) = (bodies.request.start.len(), bodies.response.start.len());
+    asked.saturating_add(answered)
 }
 
 /// The writing end.
@@ -44,10 +63,12 @@ pub(crate) struct Writer {
     /// None while the file cannot be opened.
     connection: Option<Connection>,
     state: Arc<StoreState>,
-    /// Lost records that were told of.
-    told: u64,
+    /// Lost records and bodies that were told of.
+    told: (u64, u64),
     warned_at: u64,
     since_look: usize,
+    /// Bytes of bodies since then.
+    bytes_since_look: u64,
 }
 
 impl Writer {
@@ -60,10 +81,11 @@ impl Writer {
             options,
             connection: Some(connection),
             state,
-            told: 0,
+            told: (0, 0),
             warned_at: 0,
             // The first batch looks too: the bounds may have been lowered.
             since_look: LOOK,
+            bytes_since_look: 0,
         }
     }
 
@@ -78,6 +100,7 @@ impl Writer {
                 }
             }
             self.put(&batch);
+            self.state.written(batch.body_bytes());
             let full = batch.len() >= BATCH;
             batch = Batch::default();
             if last {
@@ -113,14 +136,16 @@ impl Writer {
     /// Says, once a minute at most, that records were lost.
     fn warn(&mut self, now: u64, error: Option<&StoreError>) {
         let lost = self.state.lost.load(Ordering::Relaxed);
-        if lost == self.told || now < self.warned_at.saturating_add(QUIET) {
+        let bodiless = self.state.bodiless.load(Ordering::Relaxed);
+        if (lost, bodiless) == self.told || now < self.warned_at.saturating_add(QUIET) {
             return;
         }
-        let records = lost.saturating_sub(self.told);
+        let records = lost.saturating_sub(self.told.0);
+        let bodies = bodiless.saturating_sub(self.told.1);
         let (path, why) = (self.options.path.display(), error.map(|error| chain(error)));
         let why = why.as_deref().unwrap_or("more came than could be written");
-        tracing::warn!(records, %path, why, "history: records were not kept");
-        (self.told, self.warned_at) = (lost, now);
+        tracing::warn!(records, bodies, %path, why, "history: not all was kept");
+        (self.told, self.warned_at) = ((lost, bodiless), now);
     }
 
     /// Lets go of a file that failed; the next batch opens it anew.
@@ -141,9 +166,12 @@ impl Writer {
         };
         let transaction = connection.transaction()?;
         let mut sums = row::Sums::default();
-        let of_models = |record: &&Arc<RequestRecord>| !record.endpoint.is_empty();
-        for record in batch.records.iter().filter(of_models) {
-            sums.take(&transaction, record, self.options.requests > 0)?;
+        let of_models = |(record, _): &&Recorded| !record.endpoint.is_empty();
+        for (record, bodies) in batch.records.iter().filter(of_models) {
+            let number = sums.take(&transaction, record, self.options.requests > 0)?;
+            if let (Some(number), Some(bodies)) = (number, bodies) {
+                body::write(&transaction, number, bodies)?;
+            }
         }
         for change in &batch.changes {
             changes::write(&transaction, change)?;
@@ -151,8 +179,11 @@ impl Writer {
         sums.write(&transaction)?;
         transaction.commit()?;
         self.since_look = self.since_look.saturating_add(batch.len());
-        if self.since_look >= LOOK {
-            self.since_look = 0;
+        let bytes = u64::try_from(batch.body_bytes()).unwrap_or(u64::MAX);
+        self.bytes_since_look = self.bytes_since_look.saturating_add(bytes);
+        let most = self.options.max_bytes / LOOK_PART;
+        if self.since_look >= LOOK || self.bytes_since_look > most {
+            (self.since_look, self.bytes_since_look) = (0, 0);
             // The records are safe already.
             if let Err(error) = bound(&connection, &self.options, now) {
                 tracing::warn!(%error, "history: what is too old or too much cannot be deleted");
@@ -163,10 +194,13 @@ impl Writer {
     }
 }
 
+/// A record, and what was said.
+pub(crate) type Recorded = (Arc<RequestRecord>, Option<Bodies>);
+
 /// What is written at once.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    pub(crate) records: Vec<Arc<RequestRecord>>,
+    pub(crate) records: Vec<Recorded>,
     pub(crate) changes: Vec<KeptChange>,
 }
 
@@ -175,9 +209,17 @@ impl Batch {
         self.records.len().saturating_add(self.changes.len())
     }
 
+    fn body_bytes(&self) -> usize {
+        let sizes = self
+            .records
+            .iter()
+            .filter_map(|(_, bodies)| bodies.as_ref());
+        sizes.map(size).sum()
+    }
+
     /// Returns the time of the last that came, in seconds of the Unix epoch.
     fn now(&self) -> Option<u64> {
-        let ended = |it: &Arc<RequestRecord>| it.started.saturating_add(it.duration).as_secs();
+        let ended = |(it, _): &Recorded| it.started.saturating_add(it.duration).as_secs();
         let record = self.records.last().map(ended);
         let change = self.changes.last().map(|it| it.at_ms / 1000);
         record.max(change)
@@ -186,7 +228,7 @@ impl Batch {
     /// Adds an entry; tells whether it is the sign to end.
     fn gather(&mut self, entry: Entry) -> bool {
         match entry {
-            Entry::Record(record) => self.records.push(record),
+            Entry::Record(record, bodies) => self.records.push((record, bodies)),
             Entry::Change(change) => self.changes.push(*change),
             Entry::End => return true,
         }
@@ -194,7 +236,8 @@ impl Batch {
     }
 }
 
-/// Deletes what is too old, too many or too large, the oldest first: single requests before sums.
+/// Deletes what is too old, too many or too large, the oldest first: what was said before single
+/// requests, these before sums.
 fn bound(connection: &Connection, options: &StoreOptions, now: u64) -> rusqlite::Result<()> {
     let oldest = now.saturating_sub(options.max_age.as_secs());
     let int = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
@@ -213,8 +256,10 @@ fn bound(connection: &Connection, options: &StoreOptions, now: u64) -> rusqlite:
         [int(options.requests)],
     )?;
     changes::bound(connection, Duration::from_secs(oldest))?;
+    body::follow(connection)?;
     // The log beside the file needs its part.
     let most = options.max_bytes.saturating_sub(options.max_bytes / 8);
+    while int(most) < used(connection)? && body::thin(connection)? {}
     for table in ["request", "session", "rollup"] {
         while int(most) < used(connection)? {
             let key = if table == "request" { "id" } else { "hour" };

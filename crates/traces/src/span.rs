@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use relay_core::project::ProjectName;
 use relay_core::record::{Attempt, Departure, KeyName, Outcome, RequestRecord};
 use relay_core::request::{ModelName, SessionId};
 use relay_core::semconv as name;
@@ -64,6 +65,8 @@ fn request(record: &RequestRecord, trace: &Trace, own: SpanId) -> Span {
     let session = record.session.as_ref().map(SessionId::as_str);
     set.maybe(name::CONVERSATION, session);
     set.maybe(name::AGENT, record.agent.as_deref());
+    let project = record.project.as_ref().map(ProjectName::as_str);
+    set.maybe(name::PROJECT, project);
     set.flag(name::STREAM, record.stream);
     let attempts = record.attempts.len() + usize::from(record.last.is_some());
     set.whole(name::ATTEMPTS, u64::try_from(attempts).ok());

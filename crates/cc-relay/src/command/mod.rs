@@ -14,6 +14,7 @@ pub mod manage;
 pub mod serve;
 pub mod session;
 pub mod prices;
+pub mod request;
 pub mod requests;
 pub mod status;
 pub mod tui;
@@ -77,7 +78,7 @@ pub fn dispatch(context: &mut Context, command: Command) -> Result<Exit, Failure
         Command::Changes(arguments) => changes::run(context, &arguments),
         Command::Prices(arguments) => prices::run(context, &arguments),
         Command::Requests(arguments) => requests::list(context, &arguments),
-        Command::Request(arguments) => requests::one(context, &arguments),
+        Command::Request(arguments) => request::run(context, &arguments),
         Command::Session(arguments) => session::run(context, &arguments),
         Command::Usage(arguments) => usage::run(context, &arguments),
         Command::Provider(command) => manage::provider::run(context, &command),

@@ -1,7 +1,7 @@
-//! `requests` and `request`: single requests of the history, as a list and one by one.
+//! `requests`: single requests of the history, as a list.
 //!
-//! In: the history that a relay keeps. Out: a line a request, or one request with each of its
-//! attempts as a bar; or JSON. It reads the file alone, whether the relay runs or not.
+//! In: the history that a relay keeps. Out: a line a request, or JSON. It reads the file alone,
+//! whether the relay runs or not.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -17,13 +17,10 @@ use crate::command::{Context, config};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::log::readable;
-use crate::output::{BAD, GOOD, STRONG, WARN, paint};
+use crate::output::{BAD, GOOD, WARN, paint};
 
 /// How often the history is looked at for more.
 const LOOK: Duration = Duration::from_millis(500);
-
-/// Letters of the longest bar.
-const BAR: u64 = 40;
 
 /// The end of the help of `requests`.
 pub const REQUESTS_EXAMPLES: &str = "\
@@ -33,14 +30,6 @@ Examples:
   cc-relay requests --session 5f0c1d1e-0000-4000-8000-000000000000 --limit 100 --json
 
 The history is what `cc-relay serve --history` keeps. Times are UTC.";
-
-/// The end of the help of `request`.
-pub const REQUEST_EXAMPLES: &str = "\
-Examples:
-  cc-relay request req_01M82CV14VZNGQ2XE5JHSNQXXG
-  cc-relay request req_01M82CV1 --json
-
-The name stands in the log, and in the header x-cc-relay-request-id of each answer.";
 
 /// Flags of `requests`.
 #[derive(Debug, Clone, Args)]
@@ -54,17 +43,6 @@ pub struct RequestsArgs {
     /// Go on with those that come
     #[arg(short, long)]
     pub follow: bool,
-    /// The history's file [default: the one in the configuration, or ~/.local/state/cc-relay/relay.db]
-    #[arg(long, value_name = "FILE", env = "CC_RELAY_HISTORY", hide_env = true)]
-    pub history: Option<PathBuf>,
-}
-
-/// Flags of `request`.
-#[derive(Debug, Clone, Args)]
-pub struct RequestArgs {
-    /// Its name, or how that begins
-    #[arg(value_name = "ID")]
-    pub name: String,
     /// The history's file [default: the one in the configuration, or ~/.local/state/cc-relay/relay.db]
     #[arg(long, value_name = "FILE", env = "CC_RELAY_HISTORY", hide_env = true)]
     pub history: Option<PathBuf>,
@@ -87,7 +65,7 @@ pub fn history(context: &Context, named: Option<&Path>) -> Result<PathBuf, Failu
         .help("keep one: cc-relay serve --history; or name another: --history FILE"))
 }
 
-fn read(path: &Path, wanted: &Wanted) -> Result<Vec<Kept>, Failure> {
+pub(super) fn read(path: &Path, wanted: &Wanted) -> Result<Vec<Kept>, Failure> {
     requests(path, wanted).map_err(|error| unreadable(path.display(), &error))
 }
 
@@ -135,43 +113,6 @@ pub fn list(context: &mut Context, arguments: &RequestsArgs) -> Result<Exit, Fai
     }
 }
 
-/// `request`: prints one request with its attempts.
-///
-/// # Errors
-/// Exit 1 when it is not among those that are kept.
-pub fn one(context: &mut Context, arguments: &RequestArgs) -> Result<Exit, Failure> {
-    let path = history(context, arguments.history.as_deref())?;
-    let wanted = Wanted {
-        limit: 2,
-        name: Some(arguments.name.clone()),
-        ..Wanted::default()
-    };
-    let found = read(&path, &wanted)?;
-    let [kept] = found.as_slice() else {
-        let name = readable(&arguments.name);
-        let (message, help) = if found.is_empty() {
-            (
-                format!("no request {name} is kept"),
-                "the oldest go first; cc-relay requests has the last",
-            )
-        } else {
-            (
-                format!("several requests begin with {name}"),
-                "give more of its name",
-            )
-        };
-        return Err(Failure::new(Exit::Failed, "no_request", message).help(help));
-    };
-    if context.out.is_json() {
-        context.out.data(json!({ "request": kept }), &[])?;
-        return Ok(Exit::Done);
-    }
-    for line in waterfall(kept, context.env.ascii_only()) {
-        context.out.line(&line)?;
-    }
-    Ok(Exit::Done)
-}
-
 /// A request on one line.
 fn line(kept: &Kept, ascii: bool) -> String {
     let good = kept.outcome == "complete" && kept.status.is_some_and(|status| status < 400);
@@ -208,106 +149,12 @@ fn line(kept: &Kept, ascii: bool) -> String {
     parts.join(" ")
 }
 
-/// A request with a bar for each of its attempts.
-fn waterfall(kept: &Kept, ascii: bool) -> Vec<String> {
-    let mut lines = vec![format!(
-        "{}  {}  {}",
-        paint(STRONG, &word(&kept.name)),
-        time(kept.at),
-        word(&kept.model)
-    )];
-    let facts = [
-        ("session", kept.session.as_str()),
-        ("agent", &kept.agent),
-        ("client", &kept.client),
-        ("affinity", kept.affinity.as_deref().unwrap_or_default()),
-    ];
-    for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
-        lines.push(format!("  {name:<9} {}", word(value)));
-    }
-    let whole = kept.duration_us.max(1);
-    // An earlier version kept no beginnings: they are drawn one behind the other.
-    let mut behind = 0;
-    for attempt in &kept.attempts {
-        let from = attempt.began_us.unwrap_or(behind);
-        let key = attempt.key.as_deref().unwrap_or_default();
-        let status = attempt.status.map(|status| format!(" {status}"));
-        let why = format!("{}{}", attempt.reason, status.unwrap_or_default());
-        let bar = bar((from, attempt.took_us), whole, ascii);
-        let (place, took) = (place(&attempt.provider, key), seconds(attempt.took_us));
-        lines.push(format!("  {} {place} {took} {why}", paint(BAD, &bar)));
-        behind = from.saturating_add(attempt.took_us);
-    }
-    let from = kept.began_us.unwrap_or(behind);
-    let took = kept.duration_us.saturating_sub(from);
-    let bar = bar((from, took), whole, ascii);
-    let end = match (&kept.error, kept.outcome.as_str()) {
-        (Some(error), _) => word(error),
-        (None, outcome) => outcome.to_owned(),
-    };
-    let (place, shown) = (place(&kept.provider, &kept.key), seconds(took));
-    let status = status(kept);
-    let style = if kept.error.is_none() { GOOD } else { BAD };
-    lines.push(format!(
-        "  {} {place} {shown} {status} {end}",
-        paint(style, &bar)
-    ));
-    if let Some(first) = kept.first_event_us {
-        lines.push(format!("  first event after {}", seconds(first)));
-    }
-    lines.extend(used(kept));
-    lines
-}
-
-/// What it used, and what that cost.
-fn used(kept: &Kept) -> Vec<String> {
-    let mut lines = Vec::new();
-    let tokens = [
-        ("input", kept.input),
-        ("cache read", kept.cache_read),
-        ("cache written", kept.cache_write),
-        ("output", kept.output),
-    ];
-    let tokens: Vec<String> = tokens
-        .iter()
-        .filter_map(|(name, count)| Some(format!("{name} {}", (*count)?)))
-        .collect();
-    if !tokens.is_empty() {
-        lines.push(format!("  tokens: {}", tokens.join(", ")));
-    }
-    let cost = kept.cost.map(|cost| Money::nano_dollars(cost).to_string());
-    let cost = cost.unwrap_or_else(|| "unknown".to_owned());
-    lines.push(format!("  cost: {cost}"));
-    lines
-}
-
-/// Draws a part of a whole.
-fn bar((from, took): (u64, u64), whole: u64, ascii: bool) -> String {
-    let scaled = |part: u64| {
-        part.saturating_mul(BAR)
-            .checked_div(whole)
-            .unwrap_or(0)
-            .min(BAR)
-    };
-    let (blank, end) = (scaled(from), scaled(from.saturating_add(took)));
-    let length = end.saturating_sub(blank).max(1);
-    let rest = BAR.saturating_sub(blank).saturating_sub(length);
-    let count = |number: u64| usize::try_from(number).unwrap_or(0);
-    let (full, empty) = if ascii { ("#", ".") } else { ("█", "·") };
-    format!(
-        "{}{}{}",
-        empty.repeat(count(blank)),
-        full.repeat(count(length)),
-        empty.repeat(count(rest))
-    )
-}
-
-fn status(kept: &Kept) -> String {
+pub(super) fn status(kept: &Kept) -> String {
     let status = kept.status.map(|status| status.to_string());
     status.unwrap_or_else(|| "---".to_owned())
 }
 
-fn place(provider: &str, key: &str) -> String {
+pub(super) fn place(provider: &str, key: &str) -> String {
     if key.is_empty() {
         word(provider)
     } else {
@@ -316,7 +163,7 @@ fn place(provider: &str, key: &str) -> String {
 }
 
 /// Returns a name as a terminal can show it.
-fn word(text: &str) -> String {
+pub(super) fn word(text: &str) -> String {
     if text.is_empty() {
         return "-".to_owned();
     }
@@ -329,7 +176,7 @@ pub(super) fn cache_share(input: u64, read: u64, written: u64) -> Option<u64> {
     read.saturating_mul(100).checked_div(all)
 }
 
-fn seconds(micros: u64) -> String {
+pub(super) fn seconds(micros: u64) -> String {
     match micros {
         0..1_000 => return format!("{micros}us"),
         1_000..1_000_000 => return format!("{}ms", micros / 1_000),
@@ -340,7 +187,7 @@ fn seconds(micros: u64) -> String {
 }
 
 /// Returns a time of day, UTC.
-fn time(at: u64) -> String {
+pub(super) fn time(at: u64) -> String {
     let at = i64::try_from(at).unwrap_or_default();
     let at = jiff::Timestamp::from_second(at).unwrap_or_default();
     at.strftime("%Y-%m-%d %H:%M:%S").to_string()
@@ -351,20 +198,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bars_fill_their_width_and_times_have_units() {
-        assert_eq!(
-            bar((0, 10), 40, true),
-            format!("{}{}", "#".repeat(10), ".".repeat(30))
-        );
-        assert_eq!(
-            bar((10, 30), 40, true),
-            format!("{}{}", ".".repeat(10), "#".repeat(30))
-        );
+    fn times_have_units() {
         assert_eq!(
             [950, 410_999, 7_930_000].map(seconds),
             ["950us", "410ms", "7.93s"]
         );
-        // What is too short to be seen is seen all the same.
-        assert_eq!(bar((0, 1), 1_000_000, true), format!("#{}", ".".repeat(39)));
     }
 }

@@ -66,6 +66,8 @@ pub enum Group {
     Session,
     /// The agent within its session.
     Agent,
+    /// The project: the folder Claude Code was started in, or what x-cc-relay-project says
+    Project,
     /// The day.
     Day,
     /// The hour.
@@ -81,6 +83,7 @@ impl From<Group> for By {
             Group::Client => Self::Client,
             Group::Session => Self::Session,
             Group::Agent => Self::Agent,
+            Group::Project => Self::Project,
             Group::Day => Self::Day,
             Group::Hour => Self::Hour,
         }

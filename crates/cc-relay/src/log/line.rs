@@ -8,6 +8,7 @@ use std::time::Duration;
 use relay_config::LogLevel;
 use relay_core::capability::Capability;
 use relay_core::price::Money;
+use relay_core::project::ProjectName;
 use relay_core::record::{Attempt, ConnectionFacts, Exhibit, Observation, Outcome, RequestRecord};
 use relay_core::request::{ModelName, SessionId};
 use relay_core::semconv as name;
@@ -229,6 +230,8 @@ fn gen_ai<M: serde::ser::SerializeMap>(
         record.session.as_ref().map(SessionId::as_str),
     )?;
     some(map, name::AGENT, record.agent.as_deref())?;
+    let project = record.project.as_ref().map(ProjectName::as_str);
+    some(map, name::PROJECT, project)?;
     let usage = &record.usage;
     some(map, name::INPUT_TOKENS, usage.total_input_tokens())?;
     some(map, name::CACHE_READ_TOKENS, usage.cache_read_input_tokens)?;

@@ -215,11 +215,11 @@ fn what_was_recorded_before_the_end_is_written() {
     let log = Log::open(&plan).unwrap();
     let sink = log.sink();
     for _ in 0..100 {
-        sink.record(&Arc::new(record()));
+        sink.record(&Arc::new(record()), None);
     }
     log.close();
     assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 100);
-    sink.record(&Arc::new(record()));
+    sink.record(&Arc::new(record()), None);
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn a_full_queue_drops_and_counts() {
         level: Threshold::new(LogLevel::Info),
     };
     for _ in 0..5 {
-        inlet.record(&Arc::new(record()));
+        inlet.record(&Arc::new(record()), None);
     }
     assert_eq!(dropped.load(Ordering::Relaxed), 3);
     let mut writer = Writer {

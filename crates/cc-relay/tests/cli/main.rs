@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod basics;
 #[cfg(test)]
+mod bodies;
+#[cfg(test)]
 mod budgets;
 #[cfg(test)]
 mod cc;
@@ -32,6 +34,8 @@ mod manage;
 mod metrics;
 #[cfg(test)]
 mod prices;
+#[cfg(test)]
+mod projects;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]

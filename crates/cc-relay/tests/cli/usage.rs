@@ -47,7 +47,7 @@ pub(crate) fn serve_with(
     start(home, path.to_str().unwrap(), flags)
 }
 
-fn start(home: &Home, path: &str, flags: &[&str]) -> (Served, String) {
+pub(crate) fn start(home: &Home, path: &str, flags: &[&str]) -> (Served, String) {
     let words = [&["serve", "--config", path], flags].concat();
     let mut command = home.command(&words);
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();

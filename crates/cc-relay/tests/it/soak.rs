@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use cc_relay::serve::Live;
 use parking_lot::Mutex;
 use relay_core::chance::{below, pair};
-use relay_core::record::RequestRecord;
+use relay_core::record::{Bodies, RequestRecord};
 use relay_core::secret::Secret;
 use relay_proxy::{RecordSink, Server};
 use relay_sim::{Aws, Dialect, Encoding, Fault, Recorded, Script, Sim, Vendor, Vertex};
@@ -52,7 +52,7 @@ struct Tally {
 }
 
 impl RecordSink for Tally {
-    fn record(&self, record: &Arc<RequestRecord>) {
+    fn record(&self, record: &Arc<RequestRecord>, _: Option<&Bodies>) {
         let hops = u64::try_from(record.attempts.len()).unwrap();
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.hops.fetch_add(hops, Ordering::Relaxed);

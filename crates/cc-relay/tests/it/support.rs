@@ -6,7 +6,7 @@ use std::time::Duration;
 use cc_relay::serve::Live;
 use parking_lot::Mutex;
 use relay_config::{Format, Plan, parse};
-use relay_core::record::RequestRecord;
+use relay_core::record::{Bodies, RequestRecord};
 use relay_proxy::{RecordSink, Server};
 use relay_sim::{Sim, SimBuilder};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -25,7 +25,7 @@ pub(crate) struct Records {
 }
 
 impl RecordSink for Records {
-    fn record(&self, record: &Arc<RequestRecord>) {
+    fn record(&self, record: &Arc<RequestRecord>, _: Option<&Bodies>) {
         self.kept.lock().push(RequestRecord::clone(record));
         self.changed.notify_waiters();
     }

@@ -24,6 +24,7 @@ pub(crate) struct Session {
     pub(crate) provider: String,
     pub(crate) key: String,
     pub(crate) model: String,
+    pub(crate) project: String,
     pub(crate) sums: v1::Sums,
     pub(crate) agents: Vec<v1::Agent>,
     /// How it moved last.
@@ -59,6 +60,9 @@ impl Sessions {
         }
         if let Some(model) = &record.model {
             model.as_str().clone_into(&mut session.model);
+        }
+        if let Some(project) = &record.project {
+            project.as_str().clone_into(&mut session.project);
         }
         add(&mut session.sums, record);
         session.add_agent(record, ended);

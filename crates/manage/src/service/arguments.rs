@@ -101,5 +101,6 @@ pub(super) fn by(asked: v1::GroupBy) -> By {
         v1::GroupBy::Agent => By::Agent,
         v1::GroupBy::Day => By::Day,
         v1::GroupBy::Hour => By::Hour,
+        v1::GroupBy::Project => By::Project,
     }
 }

@@ -89,6 +89,10 @@ fn told(record: &RequestRecord) -> v1::Request {
         upstream_request_id: text(&record.upstream_request_id),
         trace_id,
         thinking_removed: count(record.thinking_removed),
+        project: record
+            .project
+            .as_ref()
+            .map_or_else(String::new, ToString::to_string),
         left_out: record.left_out.iter().map(ToString::to_string).collect(),
     }
 }

@@ -63,6 +63,7 @@ fn of(
             .fold(0, |sum, agent| sum.saturating_add(agent.live)),
         agents,
         moved: session.moved.clone(),
+        project: session.project.clone(),
     };
     if let Some(home) = home {
         told.provider = home.home.target.to_string();

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use relay_config::{Plan, ProxyPlan};
-use relay_core::record::RequestRecord;
+use relay_core::record::{Bodies, RequestRecord};
 use relay_proxy::RecordSink;
 use relay_sim::{Recorded, Script, Sim};
 use serde_json::json;
@@ -43,7 +43,7 @@ const RECORDS: usize = 1024;
 struct Records(mpsc::Sender<Arc<RequestRecord>>);
 
 impl RecordSink for Records {
-    fn record(&self, record: &Arc<RequestRecord>) {
+    fn record(&self, record: &Arc<RequestRecord>, _: Option<&Bodies>) {
         // Full means that nobody reads as fast; the summary does not depend on it.
         drop(self.0.try_send(Arc::clone(record)));
     }
