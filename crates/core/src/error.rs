@@ -131,7 +131,7 @@ impl RelayError {
         let retry_after = match self {
             Self::Overloaded | Self::Draining => Some(Duration::from_secs(1)),
             // Rounded up: who comes back a moment too early is refused once more.
-            Self::AllSpent { retry_after } => retry_after.map(round_up),
+            Self::AllSpent { retry_after } => retry_after.map(round_up).map(bearable),
             Self::OverBudget(exhausted) => Some(round_up(exhausted.wait)),
             Self::BodyTooLarge { .. }
             | Self::BodyStalled
@@ -241,6 +241,22 @@ impl RelayError {
             Self::UpstreamTimeout { .. } => "timeout",
             Self::Internal(_) => "internal",
         }
+    }
+}
+
+/// The longest wait that Claude Code accepts: it gives a turn up at once where more is asked of it, and
+/// adds up to a fifth to what it accepts (2.1.330, measured on 2026-11-30).
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A window of a minute, kept by the second, is over within this, rounded up.
+const WINDOW: Duration = Duration::from_secs(62);
+
+/// Returns a wait of about a minute as one that is waited for: the turn would be lost for a second.
+fn bearable(wait: Duration) -> Duration {
+    if wait <= WINDOW {
+        wait.min(PATIENCE)
+    } else {
+        wait
     }
 }
 

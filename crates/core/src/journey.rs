@@ -32,7 +32,7 @@ use crate::spend::Exhausted;
 use crate::strategy::Ranking;
 use crate::trace::SpanId;
 
-use enter::{Skip, shut};
+use enter::{Skip, shut, sooner};
 use learn::learn;
 pub use nowhere::Nowhere;
 use order::{homes, order};
@@ -176,7 +176,7 @@ impl Journey {
             return Step::Done;
         }
         let mut spent: Option<Option<Moment>> = None;
-        let mut closed = None;
+        let mut closed = SmallVec::<[usize; 4]>::new();
         let mut over_budget: Option<Box<Exhausted>> = None;
         for place in self.order.clone() {
             match self.enter(place, now, seed, false) {
@@ -198,12 +198,11 @@ impl Journey {
                 }
                 Err(Skip::Closed(until)) => {
                     self.away(place, Some(until), now);
-                    closed = closed.or(Some(place));
+                    closed.push(place);
                 }
                 Err(Skip::Spent(until)) => {
                     self.away(place, until, now);
-                    let sooner = spent.flatten().into_iter().chain(until).min();
-                    spent = Some(sooner);
+                    spent = Some(sooner(spent, until));
                 }
             }
         }
@@ -212,10 +211,16 @@ impl Journey {
         }
         // Who has nowhere else to go asks a target that is in trouble, or with a key that was
         // refused: it may have come back, and if not, its own word is worth more than ours.
-        if let Some(place) = closed.filter(|_| spent.is_none())
-            && let Ok(leg) = self.enter(place, now, seed, true)
-        {
-            return self.go(leg, now);
+        if spent.is_none() {
+            for place in closed {
+                match self.enter(place, now, seed, true) {
+                    Ok(leg) => return self.go(leg, now),
+                    Err(Skip::Spent(until)) => spent = Some(sooner(spent, until)),
+                    Err(
+                        Skip::NoCredential | Skip::OverBudget(_) | Skip::Closed(_) | Skip::Stay(_),
+                    ) => {}
+                }
+            }
         }
         match (spent, over_budget) {
             (Some(until), _) => Step::Spent(until),

@@ -216,3 +216,43 @@ async fn a_free_check_lets_a_refused_key_serve_again() {
         .collect();
     assert!(keys[2..].contains(&"sk-ant-a".to_owned()), "{keys:?}");
 }
+
+/// Two upstreams that have failed once each and are left alone for long, with so many requests a
+/// minute for the key of each.
+async fn both_open(rpm: [u32; 2]) -> Fleet {
+    let health = "health: {health_check: {enabled: false}, circuit_breaker: {failure_threshold: 1, open_duration_ms: 600000, min_requests: 1000}}";
+    let routing = "affinity: {enabled: false}, retry_budget_percent: 100";
+    let keys = |place: usize| {
+        format!(
+            "keys: [{{key: sk-ant-k{place}, rpm_limit: {}}}]",
+            rpm[place]
+        )
+    };
+    let fleet = Fleet::start(2, routing, keys, health).await;
+    for sim in &fleet.sims {
+        sim.set_default(down());
+    }
+    assert_eq!(fleet.turn(true).await.status, 500);
+    assert_eq!(fleet.turns(), [1, 1]);
+    for sim in &fleet.sims {
+        sim.set_default(Script::text("up again"));
+    }
+    fleet
+}
+
+#[tokio::test]
+async fn where_nobody_is_well_the_next_is_asked_whose_keys_have_room() {
+    let fleet = both_open([1, 5]).await;
+    let answer = fleet.turn(true).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(fleet.turns(), [1, 2], "the first has no request left");
+}
+
+#[tokio::test]
+async fn where_nobody_is_well_and_all_keys_are_spent_the_client_is_told_when() {
+    let fleet = both_open([1, 1]).await;
+    let answer = fleet.turn(true).await;
+    assert_eq!(answer.status, 429, "{}", answer.text());
+    let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+}

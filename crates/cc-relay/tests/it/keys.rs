@@ -38,7 +38,8 @@ fn assert_spent(answer: &Answer) -> u64 {
     assert_eq!(answer.json()["type"], "error");
     assert_eq!(answer.json()["error"]["type"], "rate_limit_error");
     let wait = answer.header("retry-after").unwrap().parse().unwrap();
-    assert!((1..=62).contains(&wait), "{wait}");
+    // Claude Code would not wait for more.
+    assert!((1..=60).contains(&wait), "{wait}");
     wait
 }
 

@@ -54,6 +54,11 @@ pub(super) fn shut(
     shut.collect()
 }
 
+/// Returns the sooner of the times at which keys have room again, as far as they are known.
+pub(super) fn sooner(spent: Option<Option<Moment>>, until: Option<Moment>) -> Option<Moment> {
+    spent.flatten().into_iter().chain(until).min()
+}
+
 impl Journey {
     fn is_shut(&self, place: usize) -> bool {
         self.shut.iter().any(|(shut, _)| *shut == place)
