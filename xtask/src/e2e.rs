@@ -5,6 +5,7 @@
 //! run finds them there. It must never install anything outside the build
 //! folder, and never go on without a tool that is missing.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +16,7 @@ use crate::count::Counts;
 use crate::rust;
 use crate::shell::{self, Log};
 
-/// A client that is driven through the relay.
+/// Real programs of others that a part of the tests is run with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Suite {
     /// The official Python SDK.
@@ -24,6 +25,8 @@ pub(crate) enum Suite {
     TypeScript,
     /// Claude Code itself.
     Claude,
+    /// Grafana's own components, with a recording of the relay's metrics.
+    Dashboard,
 }
 
 impl Suite {
@@ -33,6 +36,24 @@ impl Suite {
             Self::Python => "e2e: Python SDK",
             Self::TypeScript => "e2e: TypeScript SDK",
             Self::Claude => "e2e: Claude Code",
+            Self::Dashboard => "e2e: Grafana dashboard",
+        }
+    }
+
+    /// Returns whether it starts the built binaries.
+    pub(crate) fn runs_the_relay(self) -> bool {
+        match self {
+            Self::Python | Self::TypeScript | Self::Claude => true,
+            Self::Dashboard => false,
+        }
+    }
+
+    /// Returns where its npm packages are listed, and the name of their folder in `target/e2e/`.
+    fn packages(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Python => None,
+            Self::TypeScript | Self::Claude => Some(("e2e", "node")),
+            Self::Dashboard => Some(("e2e/dashboard", "dashboard")),
         }
     }
 
@@ -41,6 +62,7 @@ impl Suite {
             Self::Python => &[&PYTHON, &PROMTOOL],
             Self::TypeScript => &[&NODE, &NPM],
             Self::Claude => &[&PYTHON, &NODE, &NPM],
+            Self::Dashboard => &[&NODE, &NPM, &PROMETHEUS, &PROMTOOL, &CHROMIUM],
         }
     }
 }
@@ -75,6 +97,18 @@ const PROMTOOL: Tool = Tool {
     how: "it comes with Prometheus (Debian: apt-get install prometheus); it checks metrics and alerts",
 };
 
+const PROMETHEUS: Tool = Tool {
+    name: "prometheus",
+    least: (2, 40),
+    how: "Debian: apt-get install prometheus; the dashboard asks it",
+};
+
+const CHROMIUM: Tool = Tool {
+    name: "chromium",
+    least: (120, 0),
+    how: "Debian: apt-get install chromium; the dashboard is drawn in it",
+};
+
 /// Brings the clients of the suites into `target/e2e/`, unless they are there.
 ///
 /// # Errors
@@ -90,8 +124,9 @@ pub(crate) fn fetch(log: &Log, suites: &[Suite]) -> Result<Counts> {
     if !faults.is_empty() {
         bail!("{}", faults.join("\n"));
     }
-    if tools.iter().any(|tool| tool.name == "npm") {
-        fetch_node(log)?;
+    let packages: BTreeSet<_> = suites.iter().filter_map(|suite| suite.packages()).collect();
+    for (list, name) in packages {
+        fetch_node(log, Path::new(list), name)?;
     }
     if tools.iter().any(|tool| tool.name == "python3") {
         fetch_python(log)?;
@@ -130,18 +165,20 @@ fn version(text: &str) -> Option<(u32, u32)> {
     Some((major, minor))
 }
 
-fn fetch_node(log: &Log) -> Result<()> {
-    let place = folder("node")?;
-    let lock =
-        fs::read_to_string("e2e/package-lock.json").context("cannot read e2e/package-lock.json")?;
+fn fetch_node(log: &Log, list: &Path, name: &str) -> Result<()> {
+    let place = folder(name)?;
+    let lock_file = list.join("package-lock.json");
+    let lock = fs::read_to_string(&lock_file)
+        .with_context(|| format!("cannot read {}", lock_file.display()))?;
     if !is_stale(&place, &lock) {
         return Ok(());
     }
     for name in ["package.json", "package-lock.json", ".npmrc"] {
-        fs::copy(Path::new("e2e").join(name), place.join(name))
-            .with_context(|| format!("cannot copy e2e/{name}"))?;
+        let file = list.join(name);
+        fs::copy(&file, place.join(name))
+            .with_context(|| format!("cannot copy {}", file.display()))?;
     }
-    // Claude Code is a program in a package of its own: no install script has to run.
+    // Programs come in packages of their own: no install script has to run.
     log.run(Command::new("npm").current_dir(&place).args([
         "ci",
         "--ignore-scripts",
@@ -215,6 +252,15 @@ pub(crate) fn run(log: &Log, suite: Suite, variables: &[(&str, PathBuf)]) -> Res
                 .args(node_tests()?);
             command
         }
+        Suite::Dashboard => {
+            let mut command = Command::new("node");
+            command.args([
+                "--test",
+                "--test-reporter=tap",
+                "e2e/dashboard/dashboard.test.mjs",
+            ]);
+            command
+        }
     };
     for name in std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()) {
         if changes_a_client(&name) {
@@ -222,6 +268,7 @@ pub(crate) fn run(log: &Log, suite: Suite, variables: &[(&str, PathBuf)]) -> Res
         }
     }
     command.env("E2E_NODE", shell::target("e2e/node"));
+    command.env("E2E_NODE_DASHBOARD", shell::target("e2e/dashboard"));
     command.env("E2E_BIN", shell::target("debug"));
     command.envs(variables.iter().map(|(name, value)| (name, value)));
     rust::counted(log, &mut command)

@@ -27,9 +27,10 @@ Repository tasks of cc-relay.
 
 Usage: cargo xtask TASK
 
-  test [--only rust|python|typescript|claude]
+  test [--only rust|python|typescript|claude|dashboard]
              every test: the crates, then the official Python and TypeScript
-             SDKs and the real Claude Code through the relay
+             SDKs and the real Claude Code through the relay, and Grafana's
+             dashboard
   soak [--seconds N] [--seed N]
              chaos from a seed through real sockets; ten minutes if not said
   tidy       the rules that no compiler checks: layers, sizes, links
@@ -92,11 +93,12 @@ enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::Rust,
         Self::Client(Suite::Python),
         Self::Client(Suite::TypeScript),
         Self::Client(Suite::Claude),
+        Self::Client(Suite::Dashboard),
     ];
 
     fn named(name: &str) -> Result<Self> {
@@ -105,7 +107,8 @@ impl Part {
             "python" => Ok(Self::Client(Suite::Python)),
             "typescript" => Ok(Self::Client(Suite::TypeScript)),
             "claude" => Ok(Self::Client(Suite::Claude)),
-            _ => bail!("--only {name}: one of rust, python, typescript, claude"),
+            "dashboard" => Ok(Self::Client(Suite::Dashboard)),
+            _ => bail!("--only {name}: one of rust, python, typescript, claude, dashboard"),
         }
     }
 }
@@ -126,7 +129,8 @@ fn test_steps(steps: &mut Steps, parts: &[Part]) {
     }
     // Without these no client can run, and each would fail with a worse message.
     let ready = steps.run("e2e: fetch the clients", |log| e2e::fetch(log, &suites))
-        && steps.run("e2e: build the binaries", rust::build_binaries);
+        && (!suites.iter().any(|suite| suite.runs_the_relay())
+            || steps.run("e2e: build the binaries", rust::build_binaries));
     for suite in suites {
         if ready {
             steps.run(suite.title(), |log| e2e::run(log, suite, &[]));
