@@ -45,6 +45,7 @@ fn kind(path: &str) -> &str {
 const COMMITTED: &[&str] = &[
     "Cargo.lock",
     "e2e/package-lock.json",
+    "e2e/dashboard/package-lock.json",
     "e2e/requirements.txt",
     "LICENSE-APACHE",
     "LICENSE-MIT",
