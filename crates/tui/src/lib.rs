@@ -5,12 +5,14 @@
 //! `view` draws that and nothing else, `link` speaks with the relay; `run` joins them. Neither
 //! `state` nor `view` reads a clock.
 
+mod clipboard;
 mod demo;
 mod keys;
 mod link;
 mod run;
 mod state;
 mod svg;
+mod tell;
 mod theme;
 mod view;
 

@@ -256,7 +256,15 @@ async fn perform(api: &mut Connection, todo: Todo) -> Option<Update> {
             .get_routing_strategy(v1::GetRoutingStrategyRequest {})
             .await
             .map(|it| Update::Strategies(it.into_inner())),
-        Todo::Dial | Todo::Quit | Todo::Theme(_) | Todo::Copy(_) | Todo::Window(_) => return None,
+        // Done by others, or elsewhere here.
+        Todo::Dial
+        | Todo::Quit
+        | Todo::Theme(_)
+        | Todo::Copy(_)
+        | Todo::Window(_)
+        | Todo::Export { .. }
+        | Todo::Redraw
+        | Todo::Suspend => return None,
     };
     Some(done.unwrap_or_else(|status| Update::Done(Err(said(&status)))))
 }
