@@ -370,7 +370,7 @@ fn events() -> Vec<v1::Event> {
         fields: message
             .split(' ')
             .filter_map(|word| word.split_once('='))
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .map(|(name, value)| (name.to_owned(), value.trim_end_matches(':').to_owned()))
             .collect(),
     };
     vec![

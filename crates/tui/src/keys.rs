@@ -368,14 +368,14 @@ const KEYS: &[Key] = &[
     ),
     key(
         &[char('z')],
-        ("z", "full panel", "panel over the full screen"),
+        ("z", "full panel", "full-screen panel"),
         Action::Zoom,
         See,
         VIEWS,
     ),
     key(
         &[char('J')],
-        ("J", "JSON", "what is selected, as JSON"),
+        ("J", "JSON", "selected row as JSON"),
         Action::Json,
         See,
         VIEWS,
@@ -396,7 +396,7 @@ const KEYS: &[Key] = &[
     ),
     key(
         &[char('x')],
-        ("x", "end cooldown", "end cooldown, close circuit"),
+        ("x", "end cooldown", "end cooldown, circuit"),
         Action::Reset,
         Change,
         SWITCHED,

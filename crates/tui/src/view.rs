@@ -158,12 +158,15 @@ fn seconds(micros: Option<u64>) -> String {
     )
 }
 
-/// Writes a count of tokens with its unit.
+/// Writes a count with its unit in at most four columns; what is below the last place is left out.
 fn thousands(count: u64) -> String {
-    match count {
-        0..1_000 => count.to_string(),
-        1_000..1_000_000 => format!("{}.{}k", count / 1_000, count / 100 % 10),
-        _ => format!("{}.{}M", count / 1_000_000, count / 100_000 % 10),
+    let units = [(1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")];
+    let Some((unit, name)) = units.into_iter().find(|it| count >= it.0) else {
+        return count.to_string();
+    };
+    match count / unit {
+        whole @ 0..10 => format!("{whole}.{}{name}", count.saturating_mul(10) / unit % 10),
+        whole => format!("{whole}{name}"),
     }
 }
 
@@ -222,6 +225,11 @@ mod tests {
         assert_eq!(grouped(Some(88_904)), "88,904");
         assert_eq!(grouped(Some(1_234_567)), "1,234,567");
         assert_eq!(grouped(None), "-");
+        assert_eq!(thousands(999), "999");
+        assert_eq!(thousands(1_290), "1.2k");
+        assert_eq!(thousands(247_500), "247k");
+        assert_eq!(thousands(2_000_000), "2.0M");
+        assert_eq!(thousands(u64::MAX), "18446744073G");
         assert_eq!(percent(1, 0), "-");
         assert_eq!(percent(1, 16), "6.2%");
     }

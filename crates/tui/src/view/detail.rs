@@ -37,6 +37,17 @@ pub(super) fn said(what: &str, text: &str) -> Vec<Run> {
     ]
 }
 
+/// Returns as many lines as a text needs, with a word at the first.
+pub(super) fn several(what: &str, text: &str, width: usize) -> Vec<Vec<Run>> {
+    let mut what = what;
+    let mut lines = Vec::new();
+    for line in wrapped(text, width) {
+        lines.push(said(what, &line));
+        what = "";
+    }
+    lines
+}
+
 pub(super) fn session(state: &State, pen: &mut Pen<'_>, area: Rect) {
     let Some(branch) = state.branch() else {
         return panel(pen, area, ("Session", ""), &[]);
@@ -152,18 +163,17 @@ pub(super) fn key(state: &State, pen: &mut Pen<'_>, area: Rect) {
         key.added
             .then(|| "added while it runs, in no file".to_owned()),
     );
-    let mut state_line = vec![Run::new("  state     ", Tone::Off), Run::new(&word, tone)];
-    if !key.why.is_empty() {
-        state_line.push(Run::plain(&format!("  {}", key.why)));
-    }
-    let mut lines = vec![
-        vec![Run::plain(&format!(
-            "  {}",
-            about.join(&format!(" {dot} "))
-        ))],
-        state_line,
-        said("under way", &format!("{} requests", key.in_flight)),
-    ];
+    let state_line = vec![Run::new("  state     ", Tone::Off), Run::new(&word, tone)];
+    let between = format!(" {dot} ");
+    let room = usize::from(area.width).saturating_sub(15);
+    let mut lines: Vec<Vec<Run>> = flowed(&about, &between, room.saturating_add(10))
+        .iter()
+        .map(|line| vec![Run::plain(&format!("  {line}"))])
+        .collect();
+    lines.push(state_line);
+    lines.extend(several("why", &key.why, room));
+    let under_way = format!("{} requests", key.in_flight);
+    lines.push(said("under way", &under_way));
     lines.extend(limits(key, look, usize::from(area.width)));
     if !key.organisation.is_empty() {
         lines.push(said("belongs to", &key.organisation));

@@ -121,7 +121,7 @@ pub(super) fn reader(reader: &Reader, pen: &mut Pen<'_>, area: Rect) {
 }
 
 /// Columns of one row of the help.
-const ENTRY: usize = 38;
+const ENTRY: usize = 37;
 
 /// Draws what the keys do at a place, group by group, in as many columns as there is room for.
 pub(super) fn help(place: Place, top: usize, pen: &mut Pen<'_>, area: Rect) {
@@ -146,7 +146,7 @@ pub(super) fn help(place: Place, top: usize, pen: &mut Pen<'_>, area: Rect) {
     }
     // A frame, and the legend below an empty line.
     let room = usize::from(area.height).saturating_sub(4).max(1);
-    let most = (usize::from(area.width).saturating_sub(2) / ENTRY).max(1);
+    let most = (usize::from(area.width).saturating_sub(3) / ENTRY).max(1);
     let columns = entries.len().div_ceil(room).clamp(1, most);
     let rows = entries.len().div_ceil(columns);
     let mut lines: Vec<Vec<Run>> = Vec::new();
@@ -164,7 +164,7 @@ pub(super) fn help(place: Place, top: usize, pen: &mut Pen<'_>, area: Rect) {
     shown.push(Vec::new());
     shown.push(vec![Run::plain(&legend(look))]);
     let title = format!("Help {} {}", look.sign("·"), named(place));
-    let width = columns.saturating_mul(ENTRY).saturating_add(2).max(60);
+    let width = columns.saturating_mul(ENTRY).saturating_add(3).max(60);
     let inside = boxed(
         pen,
         area,

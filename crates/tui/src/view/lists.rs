@@ -77,7 +77,7 @@ pub(super) fn requests(state: &State, pen: &mut Pen<'_>, area: Rect, focus: bool
         right("ST", 3),
         right("TTFE", 6).rank(3),
         right("TOTAL", 7).rank(5),
-        right("IN/CACHED/OUT", 16).rank(2),
+        right("IN/CACHED/OUT", 14).rank(2),
         right("COST", 7).rank(4),
         left("STATE", if wide { 22 } else { 14 }).prose(),
     ];
@@ -202,14 +202,14 @@ pub(super) fn keys(state: &State, pen: &mut Pen<'_>, area: Rect) {
     let order = state.order_of(List::Keys);
     let aside = format!("{order} {dot} {usable} of {} usable now", keys.len());
     let inside = pen.frame(area, &titled("Keys", state), &aside, true);
-    let bar = 10;
+    let bar = 8;
     let columns = [
         left("PROVIDER", 12).grow(),
-        left("KEY", 10),
+        left("KEY", 8),
         left("STATE", 9),
         right("RPM USED", 9),
         left("", bar).rank(2),
-        right("TPM USED", 11).rank(3),
+        right("TPM USED", 9).rank(3),
         left("", bar).rank(1),
     ];
     let look = pen.look();
@@ -257,14 +257,22 @@ pub(super) fn used_of(used: Option<u64>, limit: Option<u64>) -> String {
     )
 }
 
+/// Writes the seconds that are left, as short as a column needs it.
+fn left_of(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} m", seconds.div_ceil(60)),
+        _ => format!("{} h", seconds.div_ceil(3_600)),
+    }
+}
+
 pub(super) fn key_state(key: &v1::Key, look: Look) -> (String, Tone) {
     match key.state() {
         v1::KeyState::Ok => (format!("{} ok", look.sign("●")), Tone::Ok),
         v1::KeyState::Cooling => {
-            let left = key.cools_for_ms.map_or_else(
-                || "cools".to_owned(),
-                |it| format!("{} s", it.div_ceil(1_000)),
-            );
+            let left = key
+                .cools_for_ms
+                .map_or_else(|| "cools".to_owned(), |it| left_of(it.div_ceil(1_000)));
             (format!("{} {left}", look.sign("◷")), Tone::Warn)
         }
         v1::KeyState::Off => (format!("{} off", look.sign("○")), Tone::Off),

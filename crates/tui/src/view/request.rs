@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 use relay_api::v1;
 
-use super::detail::{flowed, said, usage};
+use super::detail::{flowed, said, several, usage};
 use super::pen::{Pen, Run, fit};
 use super::{clock, dollars, grouped, lists, seconds};
 use crate::state::State;
@@ -84,7 +84,11 @@ pub(super) fn lines(request: &v1::Request, look: Look, width: usize) -> Vec<Vec<
             Run::new(&drawn, Tone::Warn),
             Run::plain(&format!("{took:>6}  {status}{reason}")),
         ]);
-        lines.push(said("   hop", &hop(request, number)));
+        lines.extend(several(
+            "   hop",
+            &hop(request, number),
+            width.saturating_sub(13),
+        ));
     }
     if let Some(sent) = request.sent_us.filter(|_| !request.provider.is_empty()) {
         lines.push(last(request, look, (scale, bar), sent));

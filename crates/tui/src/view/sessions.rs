@@ -5,10 +5,10 @@ use std::time::Duration;
 use ratatui::layout::Rect;
 use relay_api::v1;
 
-use super::lists::titled;
+use super::lists::{price, titled};
 use super::pen::{Pen, Run};
 use super::table::{Table, left, right};
-use super::{ago, dollars, known, since};
+use super::{ago, known, since};
 use crate::state::{Branch, List, Place, State};
 use crate::theme::{Look, Tone};
 
@@ -133,7 +133,7 @@ pub(super) fn cost(sums: &v1::Sums) -> String {
         return "-".to_owned();
     }
     let least = if sums.unpriced > 0 { ">" } else { "" };
-    format!("{least}{}", dollars(sums.cost_nano_usd, 4))
+    format!("{least}{}", price(Some(sums.cost_nano_usd)))
 }
 
 fn cells(
