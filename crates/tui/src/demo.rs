@@ -494,6 +494,7 @@ fn config() -> v1::GetConfigResponse {
         file: "~/.config/cc-relay/config.yaml".into(),
         format: "yaml".into(),
         text: "server: {listen: 127.0.0.1:8787}\nproviders:\n  - name: anthropic\n    type: anthropic\n    keys:\n      - {key: <secret:1f2e3d4c>, name: main}   # mine\n  - {name: zai, type: zai, keys: [{key: \"${ZAI_KEY}\", name: k1}]}\n".into(),
+        settings_json: "{\"routing.strategy\":\"failover\",\"server.listen\":\"127.0.0.1:8787\"}".into(),
         digest: "b01d77".into(),
         overrides: vec!["provider ollama: off".into()],
         ..v1::GetConfigResponse::default()

@@ -361,7 +361,7 @@ const KEYS: &[Key] = &[
     ),
     key(
         &[char('t')],
-        ("t", "window", "rates of 1, 5, 15 min, 1 h"),
+        ("t", "window", "rates: 1, 5, 15 min, 1 h"),
         Action::Window,
         See,
         VIEWS,

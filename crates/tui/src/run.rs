@@ -12,14 +12,17 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::Duration;
 
+use crossterm::cursor::MoveTo;
 use crossterm::event::{
     DisableMouseCapture, EnableMouseCapture, Event, EventStream, KeyEventKind, MouseButton,
     MouseEventKind,
 };
+use crossterm::style::Print;
+use crossterm::terminal::{EnterAlternateScreen, enable_raw_mode};
 use futures_util::StreamExt as _;
 use relay_api::{Address, Credentials, connect};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::demo::{demo, live};
@@ -31,6 +34,8 @@ use crate::{clipboard, link, view};
 const FRAME: Duration = Duration::from_millis(100);
 /// A frame comes at least each so many of these: countdowns go on.
 const LEAST: u32 = 10;
+/// How long the terminal may take to say where its cursor is.
+const ANSWERS: Duration = Duration::from_millis(100);
 /// Updates that wait at most: the relay is slowed down by its own stream then, not by us.
 const WAITING: usize = 1_024;
 
@@ -80,10 +85,14 @@ pub async fn run(options: Options) -> Result<(), TuiError> {
             State::default()
         }
     };
+    let screen = Screen::take(options.mouse)?;
+    let mut look = options.look;
+    // Signs that take two columns would tear every frame apart.
+    look.ascii = look.ascii || are_signs_wide(&tasks).await?;
     let shown = Shown {
-        screen: Screen::take(options.mouse)?,
+        screen,
         state,
-        look: options.look,
+        look,
         hits: Hits::new(),
         options,
         todos,
@@ -117,6 +126,16 @@ impl Drop for Screen {
         // There is nothing left to say it on.
         drop(ratatui::try_restore());
     }
+}
+
+/// Finds out whether this terminal draws signs such as `●` two columns wide, as some for Chinese,
+/// Japanese and Korean can be set to. One that does not say where its cursor is draws one.
+async fn are_signs_wide(tasks: &TaskTracker) -> io::Result<bool> {
+    crossterm::execute!(io::stdout(), MoveTo(0, 0), Print("●"))?;
+    // It waits for two seconds at most, and keys that come meanwhile are kept.
+    let asked = tasks.spawn_blocking(crossterm::cursor::position);
+    let told = timeout(ANSWERS, asked).await;
+    Ok(matches!(told, Ok(Ok(Ok((column, _)))) if column >= 2))
 }
 
 /// What is on the screen, and all that it takes to go on.
@@ -244,12 +263,16 @@ impl Shown {
             crossterm::execute!(io::stdout(), DisableMouseCapture)?;
         }
         ratatui::try_restore()?;
-        // In raw mode the terminal sends no signal by itself; the shell's command does.
+        // In raw mode the terminal sends no signal by itself; this does, and returns when it goes on.
         let own = std::process::id().to_string();
         let sent = std::process::Command::new("kill")
             .args(["-TSTP", &own])
             .status();
-        self.screen = Screen::take(mouse)?;
+        enable_raw_mode()?;
+        crossterm::execute!(io::stdout(), EnterAlternateScreen)?;
+        if mouse {
+            crossterm::execute!(io::stdout(), EnableMouseCapture)?;
+        }
         self.screen.terminal.clear()?;
         if let Err(error) = sent {
             let why = format!("cannot be suspended: {error}");

@@ -10,9 +10,11 @@ mod input;
 mod line;
 mod lists;
 mod mouse;
+mod open;
 mod reader;
 mod sort;
 mod steady;
+mod take;
 mod told;
 
 use std::collections::{BTreeSet, VecDeque};

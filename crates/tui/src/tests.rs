@@ -318,7 +318,7 @@ proptest! {
     fn it_draws_at_any_size_after_any_keys(
         width in 1_u16..180,
         height in 1_u16..60,
-        keys in "[1-6jkgGed?rRuxpq :/\n\t\u{1b}a-z]{0,24}",
+        keys in "[1-6jkgGed?rRuxpq :/<>=←→\n\t\u{1b}a-zA-Z]{0,24}",
         ascii in any::<bool>(),
     ) {
         let mut state = demo();
@@ -329,6 +329,30 @@ proptest! {
         let shown = text(&first);
         prop_assert!(!shown.contains("sk-ant"));
         prop_assert_eq!(first, draw(&state, look, width, height));
+    }
+
+    #[test]
+    fn no_number_is_cut_and_each_state_has_its_word(
+        width in 60_u16..220,
+        height in 16_u16..70,
+        keys in "[12346]?[sSzh]{0,4}",
+    ) {
+        let mut state = demo();
+        press(&mut state, &keys);
+        let shown = screen(&state, width, height);
+        let letters: Vec<char> = shown.chars().collect();
+        let is_cut = |near: &&[char]| near.contains(&'…') && near.iter().any(char::is_ascii_digit);
+        if letters.windows(2).any(|near| is_cut(&near)) {
+            // The last four of a key are all that is told of it, and a name is no number.
+            prop_assert!(shown.contains("…10d2") || shown.contains("…20d2"), "{shown}");
+        }
+        for row in shown.lines().filter(|row| row.contains("/min") || row.contains("● ") || row.contains("▲ ")) {
+            for (sign, words) in [("●", ["up", "ok", "healthy"]), ("▲", ["slow", "degraded", "warn"])] {
+                let behind = row.split_once(&format!("{sign} ")).map(|it| it.1);
+                let is_named = behind.is_none_or(|it| words.iter().any(|word| it.starts_with(word)));
+                prop_assert!(is_named, "{row}");
+            }
+        }
     }
 
     #[test]

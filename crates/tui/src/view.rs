@@ -23,6 +23,8 @@ use pen::Pen;
 const LEAST: (u16, u16) = (60, 16);
 /// From this width on there is room for two panes.
 const WIDE: u16 = 120;
+/// From this width on also beside the requests, which have the most columns.
+const WIDER: u16 = 136;
 /// What is beside a list takes so much of a wide screen.
 const BESIDE: u16 = 62;
 
@@ -69,7 +71,7 @@ fn view(state: &State, pen: &mut Pen<'_>, body: Rect) {
         Place::Providers | Place::Recent => overview::draw(state, pen, body),
         Place::Request => request::draw(state, pen, body),
         Place::Requests => {
-            let is_wide = beside.filter(|_| body.width >= 2 * BESIDE + 20);
+            let is_wide = beside.filter(|_| body.width >= WIDER);
             let list = if is_wide.is_some() { list } else { body };
             lists::requests(state, pen, list, true);
             if let (Some(beside), Some(request)) = (is_wide, state.chosen_request()) {

@@ -8,10 +8,9 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::dialog::answer;
 use super::line::{Line, WINDOWS};
-use super::reader::{Reader, shifted};
+use super::reader::shifted;
 use super::{Kind, Link, Place, State, Todo, View};
 use crate::keys::{Action, Meaning, meaning};
-use crate::tell;
 
 /// Rows of the screen that are no list.
 const FRAME: u16 = 6;
@@ -223,91 +222,6 @@ impl State {
         }
     }
 
-    fn open(&mut self) -> Vec<Todo> {
-        let row = self.row();
-        match self.location() {
-            Place::Providers => {
-                let filter = row.map_or_else(String::new, |name| format!("provider:{name}"));
-                self.set_filter(View::Keys, filter);
-                self.show(View::Keys)
-            }
-            Place::Recent | Place::Requests => {
-                let filter = self.filter().to_owned();
-                self.set_filter(View::Requests, filter);
-                self.view = View::Requests;
-                self.scroll = 0;
-                self.selected.clone_from(&row);
-                self.opened = row;
-                Vec::new()
-            }
-            Place::Sessions => {
-                let filter = self.branch().map(|it| {
-                    let agent = it.agent.filter(|agent| !agent.id.is_empty());
-                    let agent = agent.map_or_else(String::new, |it| format!(" agent:{}", it.id));
-                    format!("session:{}{agent}", it.session.id)
-                });
-                self.set_filter(View::Requests, filter.unwrap_or_default());
-                self.show(View::Requests)
-            }
-            Place::Keys => {
-                let keys = self.keys();
-                let key = keys.get(self.place());
-                let filter = key.map(|it| format!("provider:{} key:{}", it.provider, it.name));
-                self.set_filter(View::Requests, filter.unwrap_or_default());
-                self.show(View::Requests)
-            }
-            Place::Events => self.open_subject(),
-            Place::Request | Place::Config | Place::Reader => Vec::new(),
-        }
-    }
-
-    /// Goes to what an event is about.
-    fn open_subject(&mut self) -> Vec<Todo> {
-        let events = self.shown_events();
-        let Some((_, event)) = events.get(self.place()) else {
-            return Vec::new();
-        };
-        let of = |name: &str| event.fields.get(name).cloned();
-        let (request, session) = (of("request"), of("session"));
-        let (provider, key) = (of("provider"), of("key"));
-        let is_config = event.name.starts_with("config");
-        if let Some(id) = request {
-            let found = self.requests.iter().find(|it| it.id == id);
-            if let Some(row) = found.map(super::row_of) {
-                self.set_filter(View::Requests, String::new());
-                let todo = self.show(View::Requests);
-                self.selected = Some(row.clone());
-                self.opened = Some(row);
-                return todo;
-            }
-            self.say(Err(format!("{id} is not kept any more")));
-            return Vec::new();
-        }
-        if let Some(session) = session {
-            let todo = self.show(View::Sessions);
-            self.selected = Some(session);
-            return todo;
-        }
-        match (provider, key) {
-            (Some(provider), Some(key)) => {
-                let todo = self.show(View::Keys);
-                self.selected = Some(format!("{provider}/{key}"));
-                todo
-            }
-            (Some(provider), None) => {
-                self.lower = false;
-                let todo = self.show(View::Overview);
-                self.selected = Some(provider);
-                todo
-            }
-            (None, _) if is_config => self.show(View::Config),
-            (None, _) => {
-                self.read_json();
-                Vec::new()
-            }
-        }
-    }
-
     /// Stays with the newest row, or with the one that is there now.
     fn follow(&mut self) {
         if self.selected.is_some() || self.held.is_some() {
@@ -331,56 +245,6 @@ impl State {
     pub(crate) fn window(&self) -> u32 {
         let traffic = self.stats.as_ref().and_then(|it| it.traffic.as_ref());
         traffic.map_or(WINDOWS[0].1, |it| it.window_s)
-    }
-
-    fn copy(&mut self) -> Vec<Todo> {
-        let (text, said) = if let Some(reader) = &self.reader {
-            (reader.text(), reader.title.clone())
-        } else {
-            let name = match self.location() {
-                Place::Recent | Place::Requests | Place::Request => {
-                    self.chosen_request().map(|it| it.id.clone())
-                }
-                Place::Sessions => self.branch().map(|it| match it.agent {
-                    Some(agent) if !agent.id.is_empty() => agent.id.clone(),
-                    _ => it.session.id.clone(),
-                }),
-                Place::Events => {
-                    let events = self.shown_events();
-                    events.get(self.place()).map(|it| it.1.message.clone())
-                }
-                Place::Config => self.config_lines().get(self.place()).cloned(),
-                Place::Providers | Place::Keys | Place::Reader => self.row(),
-            };
-            let Some(name) = name else { return Vec::new() };
-            (name.clone(), name)
-        };
-        self.say(Ok(format!("copied {said}")));
-        vec![Todo::Copy(text)]
-    }
-
-    fn copy_row(&mut self) -> Vec<Todo> {
-        let Some(told) = tell::selected(self) else {
-            return Vec::new();
-        };
-        self.say(Ok("copied the row".to_owned()));
-        vec![Todo::Copy(tell::in_a_line(&told.value))]
-    }
-
-    fn read_json(&mut self) {
-        match tell::selected(self) {
-            Some(told) => self.reader = Some(Reader::new(told.title, &tell::pretty(&told.value))),
-            None => self.say(Err("nothing is selected here".to_owned())),
-        }
-    }
-
-    fn export(&mut self) -> Vec<Todo> {
-        let (name, text) = tell::export(self);
-        if text.is_empty() {
-            self.say(Err("there is nothing here to export".to_owned()));
-            return Vec::new();
-        }
-        vec![Todo::Export { name, text }]
     }
 
     /// One level back, and never out.

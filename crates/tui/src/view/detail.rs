@@ -207,7 +207,8 @@ fn limits(key: &v1::Key, look: Look, width: usize) -> Vec<Vec<Run>> {
 pub(super) fn event(state: &State, pen: &mut Pen<'_>, area: Rect) {
     let events = state.shown_events();
     let Some((_, event)) = events.get(state.place()) else {
-        return panel(pen, area, ("Event", ""), &[]);
+        let none = Run::new("  nothing is selected", Tone::Off);
+        return panel(pen, area, ("Event", ""), &[vec![none]]);
     };
     let look = pen.look();
     let (word, tone) = lists::level(event, look);

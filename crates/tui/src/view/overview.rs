@@ -13,7 +13,7 @@ use crate::theme::{Look, Tone};
 /// Columns of the keys beside the providers.
 const KEYS: u16 = 44;
 /// Columns of the bars, at least.
-const BARS: usize = 8;
+const BARS: usize = 9;
 /// Rows of what is told at the lower edge of a large terminal.
 const LOWER: u16 = 9;
 
@@ -67,8 +67,8 @@ pub(super) fn draw(state: &State, pen: &mut Pen<'_>, body: Rect) {
 /// Says of which time the bars are.
 fn span(state: &State) -> &'static str {
     match state.window() {
-        300 => "LAST 5 min",
-        900 => "LAST 15 min",
+        300 => "LAST 5 m",
+        900 => "LAST 15 m",
         3_600 => "LAST 1 h",
         _ => "LAST 60 s",
     }
