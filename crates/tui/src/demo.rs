@@ -412,6 +412,7 @@ fn events() -> Vec<v1::Event> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "data")]
 fn sessions() -> Vec<v1::Session> {
     let before = |minutes: u64| {
         let now = u64::try_from(NOW.as_millis()).unwrap_or(0);

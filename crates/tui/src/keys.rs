@@ -82,12 +82,11 @@ enum Code {
 
 impl Code {
     fn of(event: KeyEvent) -> Self {
-        match event.code {
-            KeyCode::Char(letter) if event.modifiers.contains(KeyModifiers::CONTROL) => {
-                Self::Ctrl(letter)
-            }
-            other => Self::Key(other),
+        let is_control = event.modifiers.contains(KeyModifiers::CONTROL);
+        if let (true, KeyCode::Char(letter)) = (is_control, event.code) {
+            return Self::Ctrl(letter);
         }
+        Self::Key(event.code)
     }
 }
 
@@ -534,6 +533,7 @@ fn keys_at(place: Place) -> impl Iterator<Item = &'static Key> {
 }
 
 /// Returns the keys that matter most at a place, in their order, and what each does in a word.
+#[expect(clippy::too_many_lines, reason = "a list for each place")]
 pub(crate) fn footer(place: Place) -> impl Iterator<Item = (&'static str, &'static str)> {
     use Action as A;
     let actions: &[Action] = match place {
@@ -590,9 +590,10 @@ pub(crate) fn footer(place: Place) -> impl Iterator<Item = (&'static str, &'stat
         Place::Config => &[A::Reload, A::Filter, A::Match, A::Json, A::Export],
         Place::Reader => &[A::Back, A::Down, A::HalfDown, A::Copy],
     };
-    let last: &[Action] = match place {
-        Place::Reader => &[],
-        _ => &[A::Command, A::Help, A::Quit],
+    let last: &[Action] = if place == Place::Reader {
+        &[]
+    } else {
+        &[A::Command, A::Help, A::Quit]
     };
     let keys = actions
         .iter()

@@ -211,17 +211,17 @@ async fn live(
                 Some(Update::Link(Link::Stale { since: unix() }))
             }
             _ = asks.tick() => perform(&mut api, Todo::Sessions).await,
-            todo = todos.recv() => match todo? {
-                Todo::Window(wanted) => {
+            todo = todos.recv() => {
+                let todo = todo?;
+                if let Todo::Window(wanted) = todo {
                     *window_s = wanted;
                     match stats(&mut api, wanted).await {
                         Ok(stream) => streams.stats = stream,
                         Err(status) => return Some(status),
                     }
-                    None
                 }
-                todo => perform(&mut api, todo).await,
-            },
+                perform(&mut api, todo).await
+            }
         };
         if let Some(update) = update
             && updates.send(update).await.is_err()

@@ -279,9 +279,9 @@ fn the_page_of_the_documentation_has_every_key() {
     let page = std::fs::read_to_string(path).unwrap();
     let table = crate::reference();
     if std::env::var_os("CC_RELAY_WRITE_DOCS").is_some() {
-        let start = page.find("| key | does |").unwrap();
-        let length = page[start..].find("\n\n").unwrap() + 1;
-        let written = [&page[..start], &table, &page[start + length..]].concat();
+        let (before, rest) = page.split_once("| key | does |").unwrap();
+        let (_, after) = rest.split_once("\n\n").unwrap();
+        let written = format!("{before}{table}\n{after}");
         std::fs::write(path, written).unwrap();
         return;
     }

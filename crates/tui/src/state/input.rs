@@ -67,7 +67,6 @@ impl State {
         self.help = self.help.map(|top| top.saturating_add_signed(by).min(MANY));
     }
 
-    #[expect(clippy::too_many_lines, reason = "a line for each action")]
     pub(super) fn act(&mut self, action: Action) -> Vec<Todo> {
         let page = self.page();
         match action {

@@ -44,11 +44,10 @@ impl State {
         match under.map(|hit| hit.target) {
             Some(Target::View(view)) => self.view_at(view),
             Some(Target::Row(place, row)) => {
-                match place {
-                    Place::Providers => self.lower = false,
-                    Place::Recent => self.lower = true,
-                    _ if place != self.location() => return Vec::new(),
-                    _ => {}
+                if matches!(place, Place::Providers | Place::Recent) {
+                    self.lower = place == Place::Recent;
+                } else if place != self.location() {
+                    return Vec::new();
                 }
                 self.selected = self.rows().get(row).cloned();
                 Vec::new()

@@ -50,6 +50,7 @@ fn wavers(shown: ProviderState, said: ProviderState) -> bool {
 #[cfg(test)]
 mod tests {
     use relay_api::v1::Provider;
+    use relay_api::v1::ProviderState::{Open, Slow, Up};
 
     use super::*;
 
@@ -69,7 +70,6 @@ mod tests {
             steady.hold(&mut all, Duration::from_secs(at));
             all[0].provider.as_ref().unwrap().state()
         };
-        use ProviderState::{Open, Slow, Up};
         for (said, at, word) in [
             (Up, 0, Up),
             (Slow, 1, Up),

@@ -288,9 +288,9 @@ fn the_window_goes_around_those_that_the_relay_has() {
     let mut state = demo();
     for seconds in [300, 900, 3_600, 60] {
         assert_eq!(press(&mut state, "t"), [Todo::Window(seconds)]);
-        let mut stats = state.stats.clone().unwrap();
-        stats.traffic.as_mut().unwrap().window_s = seconds;
-        state.apply(Update::Stats(stats, "demo".into()));
+        let mut known = state.stats.clone().unwrap();
+        known.traffic.as_mut().unwrap().window_s = seconds;
+        state.apply(Update::Stats(known, "demo".into()));
     }
     assert!(screen(&state, 80, 24).contains("LAST 60 s"));
 }

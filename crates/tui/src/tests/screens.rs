@@ -10,9 +10,9 @@ use crate::{Look, Palette, demo, draw, text};
 
 fn stats(change: impl FnOnce(&mut v1::Stats)) -> State {
     let mut state = demo();
-    let mut stats = state.stats.clone().unwrap();
-    change(&mut stats);
-    state.apply(Update::Stats(stats, "demo".into()));
+    let mut known = state.stats.clone().unwrap();
+    change(&mut known);
+    state.apply(Update::Stats(known, "demo".into()));
     state
 }
 
@@ -102,7 +102,7 @@ fn styles(state: &State, look: Look) -> String {
             let (fg, modifiers) = (style.fg.unwrap_or_default(), style.add_modifier);
             if fg != ratatui::style::Color::Reset || !modifiers.is_empty() {
                 let what = format!("{start:>2},{y:<2} {fg} {modifiers:?}");
-                out.push_str(&format!("{what:<28} {}\n", run.trim_end()));
+                out.extend([&format!("{what:<28} "), run.trim_end(), "\n"]);
             }
         }
     }
@@ -182,6 +182,7 @@ fn opened(request: v1::Request) -> State {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "data")]
 fn requests() {
     let one = v1::Request {
         attempts: Vec::new(),
@@ -346,16 +347,16 @@ fn links() {
     }));
     snapshots("link_auth_refused", &state);
     let mut state = demo();
-    let stats = state.stats.clone().unwrap();
-    state.apply(Update::Stats(stats, "another".into()));
+    let known = state.stats.clone().unwrap();
+    state.apply(Update::Stats(known, "another".into()));
     let later = state.now.saturating_add(Duration::from_secs(5));
     state.tick(later);
     snapshots("link_restarted", &state);
     let mut state = demo();
-    let mut stats = state.stats.clone().unwrap();
-    stats.version = "9.9.9".into();
-    stats.config_refused = Some("config.yaml:14: unknown strategy".into());
-    state.apply(Update::Stats(stats, "demo".into()));
+    let mut known = state.stats.clone().unwrap();
+    known.version = "9.9.9".into();
+    known.config_refused = Some("config.yaml:14: unknown strategy".into());
+    state.apply(Update::Stats(known, "demo".into()));
     snapshots("link_newer", &state);
 }
 

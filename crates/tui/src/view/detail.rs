@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::pen::{Pen, Run, fit};
 use super::{ago, clock, grouped, known, lists, seconds, sessions, since};
-use crate::state::State;
+use crate::state::{Branch, State};
 use crate::theme::{Look, Tone};
 
 /// Writes lines into a frame, from the first on.
@@ -65,6 +65,27 @@ pub(super) fn session(state: &State, pen: &mut Pen<'_>, area: Rect) {
             format!("agent {name} {} session {}", look.sign("·"), session.id)
         },
     );
+    let mut lines = lived(&branch, state.now);
+    if let Some(agent) = agent.filter(|it| !it.parent.is_empty()) {
+        lines.push(said("started by", &agent.parent));
+    }
+    if !session.moved.is_empty() {
+        let moved = format!("  ! moved {}", session.moved);
+        lines.push(vec![Run::new(&moved, Tone::Warn)]);
+    }
+    lines.push(Vec::new());
+    let is_ours = |it: &&v1::Request| {
+        it.session == session.id && agent.is_none_or(|agent| it.agent == agent.id)
+    };
+    let ours = state.requests.iter().filter(is_ours);
+    let ours = ours.take(usize::from(area.height));
+    lines.extend(ours.map(|it| recent(it, look)));
+    panel(pen, area, (&title, ""), &lines);
+}
+
+/// Says where a session or an agent lives, since when, and what it used.
+fn lived(branch: &Branch<'_>, now: Duration) -> Vec<Vec<Run>> {
+    let (session, agent) = (branch.session, branch.agent);
     let sums = agent.map_or(session.sums, |agent| agent.sums);
     let sums = sums.unwrap_or_default();
     let (first, last) = agent.map_or((session.first_unix_ms, session.last_unix_ms), |it| {
@@ -79,51 +100,21 @@ pub(super) fn session(state: &State, pen: &mut Pen<'_>, area: Rect) {
     } else {
         format!("{}/{}", session.provider, session.key)
     };
-    let age = |at| {
-        let ago = since(state.now, at);
-        if ago == "-" {
-            ago
-        } else {
-            format!("{ago} ago")
-        }
+    let age = |at| match since(now, at).as_str() {
+        "-" => "-".to_owned(),
+        ago => format!("{ago} ago"),
     };
-    let mut lines = vec![
+    let saved = lists::price(Some(sums.saved_nano_usd));
+    let cost = format!("{}   saved by the cache {saved}", sessions::cost(&sums));
+    let requests = format!("{}   failed {}", sums.requests, sums.failed);
+    vec![
         said("lives at", &home),
         said("cache", &format!("{} read, {warm}", sessions::share(&sums))),
         said("first", &format!("{}   last {}", age(first), age(last))),
-        said(
-            "cost",
-            &format!(
-                "{}   saved by the cache {}",
-                sessions::cost(&sums),
-                lists::price(Some(sums.saved_nano_usd))
-            ),
-        ),
-        said(
-            "requests",
-            &format!("{}   failed {}", sums.requests, sums.failed),
-        ),
+        said("cost", &cost),
+        said("requests", &requests),
         said("moves", &moves(&sums)),
-    ];
-    if let Some(agent) = agent.filter(|it| !it.parent.is_empty()) {
-        lines.push(said("started by", &agent.parent));
-    }
-    if !session.moved.is_empty() {
-        lines.push(vec![Run::new(
-            &format!("  ! moved {}", session.moved),
-            Tone::Warn,
-        )]);
-    }
-    lines.push(Vec::new());
-    let ours = state
-        .requests
-        .iter()
-        .filter(|it| it.session == session.id && agent.is_none_or(|agent| it.agent == agent.id));
-    lines.extend(
-        ours.take(usize::from(area.height))
-            .map(|it| recent(it, look)),
-    );
-    panel(pen, area, (&title, ""), &lines);
+    ]
 }
 
 fn moves(sums: &v1::Sums) -> String {

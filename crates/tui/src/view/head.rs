@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ratatui::layout::Rect;
 use relay_api::v1;
+use relay_api::v1::ProviderState::{Off, Open, Probing, Slow, Up};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::pen::{Pen, Run};
@@ -89,7 +90,6 @@ pub(super) fn tiny(state: &State, pen: &mut Pen<'_>, area: Rect) {
         let found = providers.iter().filter_map(|it| it.provider.as_ref());
         found.filter(|it| it.state() == wanted).count()
     };
-    use v1::ProviderState::{Off, Open, Probing, Slow, Up};
     let states = [
         ("●", Up),
         ("▲", Slow),
@@ -173,20 +173,20 @@ fn totals(state: &State, pen: &Pen<'_>) -> Vec<Part> {
         let ago = state.now.saturating_sub(at).as_secs();
         warn(&format!("! relay restarted {ago} s ago"), Tone::Warn);
     }
-    let Some(stats) = state.stats.as_deref() else {
+    let Some(known) = state.stats.as_deref() else {
         return parts;
     };
-    if stats.config_refused.is_some() {
+    if known.config_refused.is_some() {
         warn("! config", Tone::Bad);
     }
     let own = env!("CARGO_PKG_VERSION");
-    if stats.version != own && !stats.version.is_empty() {
+    if known.version != own && !known.version.is_empty() {
         warn(
-            &format!("! relay {}, viewer {own}", stats.version),
+            &format!("! relay {}, viewer {own}", known.version),
             Tone::Warn,
         );
     }
-    parts.extend(numbers(stats));
+    parts.extend(numbers(known));
     parts
 }
 

@@ -103,8 +103,8 @@ fn providers(state: &State, pen: &mut Pen<'_>, area: Rect) {
     let look = pen.look();
     let lost = matches!(state.link, Link::Lost { .. });
     let all = state.providers();
-    let last = columns.len().saturating_sub(1);
-    let room = width_of(&columns, inside.width, last);
+    let end = columns.len().saturating_sub(1);
+    let room = width_of(&columns, inside.width, end);
     let mut rows = Vec::new();
     for stats in &all {
         rows.push(row(stats, look, room, lost));

@@ -104,7 +104,7 @@ pub(super) fn lines(request: &v1::Request, look: Look, width: usize) -> Vec<Vec<
     let is_silent = request.silent_us.is_some_and(|it| it >= SILENT_US);
     let mut legend = format!("  {} waiting  {} receiving", look.sign("░"), look.sign("█"));
     if is_silent {
-        legend.push_str(&format!("  {} silent", look.sign("▒")));
+        legend.extend(["  ", look.sign("▒"), " silent"]);
     }
     lines.push(vec![Run::new(&legend, Tone::Off)]);
     lines
