@@ -332,30 +332,6 @@ proptest! {
     }
 
     #[test]
-    fn no_number_is_cut_and_each_state_has_its_word(
-        width in 60_u16..220,
-        height in 16_u16..70,
-        keys in "[12346]?[sSzh]{0,4}",
-    ) {
-        let mut state = demo();
-        press(&mut state, &keys);
-        let shown = screen(&state, width, height);
-        let letters: Vec<char> = shown.chars().collect();
-        let is_cut = |near: &&[char]| near.contains(&'…') && near.iter().any(char::is_ascii_digit);
-        if letters.windows(2).any(|near| is_cut(&near)) {
-            // The last four of a key are all that is told of it, and a name is no number.
-            prop_assert!(shown.contains("…10d2") || shown.contains("…20d2"), "{shown}");
-        }
-        for row in shown.lines().filter(|row| row.contains("/min") || row.contains("● ") || row.contains("▲ ")) {
-            for (sign, words) in [("●", ["up", "ok", "healthy"]), ("▲", ["slow", "degraded", "warn"])] {
-                let behind = row.split_once(&format!("{sign} ")).map(|it| it.1);
-                let is_named = behind.is_none_or(|it| words.iter().any(|word| it.starts_with(word)));
-                prop_assert!(is_named, "{row}");
-            }
-        }
-    }
-
-    #[test]
     fn a_name_from_elsewhere_cannot_steer_the_terminal(name in "[\u{0}-\u{ff}]{0,40}") {
         let mut state = demo();
         let request = v1::Request { id: name.clone(), model: name.clone(), provider: name.clone(), ..v1::Request::default() };
@@ -398,4 +374,44 @@ fn a_theme_changes_colours_and_nothing_else() {
     assert_ne!(colours[2], colours[3]);
     assert_eq!(press(&mut state, ":theme pink\n"), []);
     assert!(text(&draw(&state, Look::default(), 140, 40)).contains("no theme `pink`"));
+}
+
+/// Looks at one screen: what is cut of it, and what stands behind each sign.
+fn is_whole(shown: &str) {
+    let letters: Vec<char> = shown.chars().collect();
+    let is_cut = |near: &&[char]| near.contains(&'…') && near.iter().any(char::is_ascii_digit);
+    if let Some(cut) = letters.windows(2).find(is_cut) {
+        // The last four of a key are all that is told of it.
+        let is_key = shown.contains("…10d2") || shown.contains("…20d2");
+        assert!(is_key, "{cut:?}\n{shown}");
+    }
+    let signs = [
+        ("● ", ["up", "ok", "healthy", "info"].as_slice()),
+        ("▲ ", &["slow", "degraded", "warn"]),
+        ("✖ ", &["open", "upstream 4xx", "error"]),
+        ("○ ", &["off"]),
+    ];
+    for (sign, words) in signs {
+        for behind in shown.split(sign).skip(1) {
+            let is_named = words.iter().any(|word| behind.starts_with(word));
+            assert!(is_named, "{sign}\n{shown}");
+        }
+    }
+}
+
+#[test]
+fn no_number_is_cut_and_each_state_has_its_word_at_any_width() {
+    // Events are sentences, and cut at their end.
+    for keys in ["", "\ts", "2", "2jh", "3", "4"] {
+        let mut state = demo();
+        press(&mut state, keys);
+        for width in 60..=200 {
+            is_whole(&screen(&state, width, 16));
+        }
+        for height in [17, 24, 33, 40, 60] {
+            for width in [60, 79, 80, 100, 119, 120, 136, 140, 199] {
+                is_whole(&screen(&state, width, height));
+            }
+        }
+    }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::state::{Hits, Place, State};
+use crate::state::{Hits, Link, Place, State};
 use crate::theme::Look;
 use pen::Pen;
 
@@ -44,6 +44,12 @@ pub(crate) fn draw(state: &State, look: Look, area: Rect, buffer: &mut Buffer) -
     );
     view(state, &mut pen, body);
     head::footer(state, &mut pen);
+    if let Link::Lost {
+        next: None, why, ..
+    } = &state.link
+    {
+        dialog::turned_away(why, &mut pen, body);
+    }
     if let Some(reader) = &state.reader {
         dialog::reader(reader, &mut pen, body);
     }

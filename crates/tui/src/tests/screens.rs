@@ -343,7 +343,8 @@ fn links() {
     state.apply(Update::Link(Link::Lost {
         since: state.now.saturating_sub(Duration::from_secs(2)),
         next: None,
-        why: "token not accepted: cc-relay status shows where it is read from".into(),
+        why: "this token is not one of grpc.tokens; cc-relay reads CC_RELAY_TOKEN, or --token-file"
+            .into(),
     }));
     snapshots("link_auth_refused", &state);
     let mut state = demo();

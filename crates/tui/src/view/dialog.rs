@@ -97,6 +97,18 @@ fn refused(from: &str, faults: &[v1::Fault], width: usize) -> (String, Lines) {
     (format!("Reload refused: {from} stays in force"), lines)
 }
 
+/// Says why the relay does not answer this viewer, and what to do: it is not asked again by itself.
+pub(super) fn turned_away(why: &str, pen: &mut Pen<'_>, area: Rect) {
+    let width = usize::from(area.width.min(WIDTH)).saturating_sub(5);
+    let mut lines = vec![Vec::new()];
+    for text in wrapped(why, width) {
+        lines.push(vec![Run::plain(&format!("  {text}"))]);
+    }
+    lines.push(Vec::new());
+    lines.push(vec![Run::new("  r  try again      q  quit", Tone::Strong)]);
+    boxed(pen, area, "The relay refuses this viewer", &lines, WIDTH);
+}
+
 /// Draws a text that is read over a view.
 pub(super) fn reader(reader: &Reader, pen: &mut Pen<'_>, area: Rect) {
     pen.clear(area);

@@ -286,7 +286,13 @@ pub(super) fn footer(state: &State, pen: &mut Pen<'_>) {
         let text = format!("{} {}", pen.look().sign(sign), note.text);
         return write(pen, y, vec![Part::new(9, vec![Run::new(&text, tone)])]);
     }
-    if let Link::Lost { why, .. } = &state.link {
+    if let Link::Lost { why, next, .. } = &state.link {
+        // Where it is not tried again, the reason stands in the middle.
+        let why = if next.is_some() {
+            why
+        } else {
+            "the link is lost"
+        };
         let sign = pen.look().sign("✖");
         let parts = vec![
             Part::new(9, vec![Run::new(&format!("{sign} {why}"), Tone::Bad)]),

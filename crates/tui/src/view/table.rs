@@ -39,6 +39,12 @@ impl Column {
         }
     }
 
+    /// Tells whether it can be made shorter: a number is nothing without its end, a state without
+    /// its word.
+    const fn is_name(&self) -> bool {
+        !self.right && !self.is_prose
+    }
+
     pub(super) const fn prose(self) -> Self {
         Self {
             is_prose: true,
@@ -84,7 +90,7 @@ fn fitting(columns: &[Column], width: u16) -> Vec<(usize, Column)> {
         }
         let names = kept
             .iter_mut()
-            .filter(|it| !it.1.right && it.1.width > NARROW);
+            .filter(|it| it.1.is_name() && it.1.width > NARROW);
         let Some((_, widest)) = names.max_by_key(|it| it.1.width) else {
             break;
         };
