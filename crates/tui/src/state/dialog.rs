@@ -101,11 +101,26 @@ pub(super) fn answer(mut dialog: Dialog, code: KeyCode) -> (Option<Dialog>, Opti
             }
             _ => {}
         },
-        Dialog::Refused { .. } => {
-            if matches!(code, KeyCode::Enter | KeyCode::Char('q')) {
-                return (None, None);
+        Dialog::Refused { faults, .. } => match code {
+            KeyCode::Enter | KeyCode::Char('q') => return (None, None),
+            KeyCode::Char('y') => {
+                let faults: Vec<String> = faults.iter().map(said).collect();
+                let todo = Todo::Copy(faults.join("\n"));
+                return (Some(dialog), Some(todo));
             }
-        }
+            _ => {}
+        },
     }
     (Some(dialog), None)
+}
+
+/// Writes a fault as compilers do, so that an editor finds its place.
+fn said(fault: &v1::Fault) -> String {
+    let (file, line, column) = (&fault.file, fault.line, fault.column);
+    let help = if fault.help.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", fault.help)
+    };
+    format!("{file}:{line}:{column}: {}{help}", fault.message)
 }

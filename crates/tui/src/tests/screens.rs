@@ -5,7 +5,7 @@ use std::time::Duration;
 use relay_api::v1;
 
 use super::{press, screen, snapshot, snapshots};
-use crate::state::{Link, State, Update};
+use crate::state::{Link, State, Todo, Update, Wish};
 use crate::{Look, Palette, demo, draw, text};
 
 fn stats(change: impl FnOnce(&mut v1::Stats)) -> State {
@@ -359,6 +359,89 @@ fn links() {
     known.config_refused = Some("config.yaml:14: unknown strategy".into());
     state.apply(Update::Stats(known, "demo".into()));
     snapshots("link_newer", &state);
+}
+
+#[test]
+fn questions() {
+    let effect = |topic: &str, text: &str| v1::Effect {
+        topic: topic.into(),
+        text: text.into(),
+    };
+    for (name, wish, summary, text) in [
+        (
+            "unpin",
+            Wish::Unpin("4f1c".into()),
+            "unpin session 4f1c",
+            "the next request is placed anew; a cache that is warm for another 4 m would be left behind, about $0.4200 to write it once more",
+        ),
+        (
+            "routing",
+            Wish::Route("round_robin".into()),
+            "route by round_robin",
+            "sessions stay where their cache is; what is placed anew goes to each provider in turn",
+        ),
+    ] {
+        let change = v1::Change {
+            summary: summary.into(),
+            effects: vec![
+                effect("then", text),
+                effect("until", "the relay is started again, or it is undone"),
+            ],
+            ..v1::Change::default()
+        };
+        let mut state = demo();
+        state.apply(Update::Considered(wish, change));
+        snapshots(&format!("confirm_{name}"), &state);
+    }
+}
+
+#[test]
+fn reloads() {
+    let reloaded = |faults: Vec<v1::Fault>| v1::ReloadConfigResponse {
+        from: "9f2c1a".into(),
+        to: "b01d77".into(),
+        changes: vec![
+            "+providers[zai].keys[k3]".into(),
+            "weight zai 1 -> 3".into(),
+        ],
+        faults,
+        ..v1::ReloadConfigResponse::default()
+    };
+    let mut state = demo();
+    state.apply(Update::Reloaded(reloaded(Vec::new())));
+    snapshots("reload_ok", &state);
+    let fault = |line, message: &str, help: &str| v1::Fault {
+        line,
+        column: 13,
+        message: message.into(),
+        help: help.into(),
+        file: "relay.yaml".into(),
+        ..v1::Fault::default()
+    };
+    let faults = vec![
+        fault(14, "unknown strategy `failovr`", "did you mean `failover`?"),
+        fault(
+            22,
+            "zai k2: the variable ZAI_KEY_2 is not set, and the key has no other source",
+            "export it, delete the key, or write ${ZAI_KEY_2:-} to leave it out",
+        ),
+        fault(
+            31,
+            "weight must be 1 to 1000, is 0",
+            "to stop using a provider write `enabled: false`",
+        ),
+    ];
+    state.apply(Update::Reloaded(reloaded(faults)));
+    snapshots("reload_three_faults", &state);
+    let copied = press(&mut state, "y");
+    let Some(Todo::Copy(text)) = copied.first() else {
+        panic!("{copied:?}");
+    };
+    assert!(
+        text.starts_with("relay.yaml:14:13: unknown strategy `failovr` (did you"),
+        "{text}"
+    );
+    assert_eq!(text.lines().count(), 3);
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn refused(from: &str, faults: &[v1::Fault], width: usize) -> (String, Lines) {
         }
     }
     lines.push(Vec::new());
-    lines.push(vec![Run::plain("  esc closes")]);
+    lines.push(vec![Run::plain("  y copies   esc closes")]);
     (format!("Reload refused: {from} stays in force"), lines)
 }
 
@@ -251,6 +251,10 @@ fn boxed(pen: &mut Pen<'_>, area: Rect, title: &str, lines: &[Vec<Run>], width: 
     let room = inside.width.saturating_sub(1);
     for (line, y) in lines.iter().zip(inside.top()..inside.bottom()) {
         pen.line(inside.x, y, room, line);
+    }
+    let more = lines.len().saturating_sub(usize::from(inside.height));
+    if more > 0 {
+        pen.foot(inside, &format!(" {more} more "));
     }
     inside
 }

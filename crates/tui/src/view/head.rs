@@ -269,7 +269,7 @@ pub(super) fn footer(state: &State, pen: &mut Pen<'_>) {
             Dialog::Confirm { name: None, .. } => "y goes on   Enter or esc keeps it as it is",
             Dialog::Confirm { .. } => "Enter goes on if the name is right   esc keeps it as it is",
             Dialog::Route { .. } => "j k choose   Enter asks what would follow   esc keeps it",
-            Dialog::Refused { .. } => "Enter or esc closes",
+            Dialog::Refused { .. } => "y copies   Enter or esc closes",
         };
         return write(pen, y, vec![Part::plain(9, keys)]);
     }
