@@ -18,7 +18,7 @@ use crossterm::event::{
     MouseEventKind,
 };
 use crossterm::style::Print;
-use crossterm::terminal::{EnterAlternateScreen, enable_raw_mode};
+use crossterm::terminal::{Clear, ClearType, EnterAlternateScreen, enable_raw_mode};
 use futures_util::StreamExt as _;
 use relay_api::{Address, Credentials, connect};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -85,10 +85,12 @@ pub async fn run(options: Options) -> Result<(), TuiError> {
             State::default()
         }
     };
-    let screen = Screen::take(options.mouse)?;
+    let mut screen = Screen::take(options.mouse)?;
     let mut look = options.look;
     // Signs that take two columns would tear every frame apart.
     look.ascii = look.ascii || are_signs_wide(&tasks).await?;
+    // The frame knows nothing of the sign that was tried.
+    screen.wipe()?;
     let shown = Shown {
         screen,
         state,
@@ -114,6 +116,15 @@ impl Screen {
             crossterm::execute!(io::stdout(), EnableMouseCapture)?;
         }
         Ok(screen)
+    }
+
+    /// Has the next frame drawn in full. The terminal's own way asks where the cursor is, and nobody
+    /// can hear the answer while keys are waited for.
+    fn wipe(&mut self) -> io::Result<()> {
+        crossterm::execute!(io::stdout(), Clear(ClearType::All))?;
+        // Both frames are empty then, as the screen is.
+        self.terminal.swap_buffers();
+        Ok(())
     }
 }
 
@@ -239,7 +250,7 @@ impl Shown {
                     .map_err(|error| format!("{name} cannot be written: {error}"));
                 self.state.apply(Update::Done(outcome));
             }
-            Todo::Redraw => self.screen.terminal.clear()?,
+            Todo::Redraw => self.screen.wipe()?,
             Todo::Suspend if self.options.suspend => self.suspend()?,
             Todo::Suspend => {
                 let why = "not here: the relay would stop with it".to_owned();
@@ -273,7 +284,7 @@ impl Shown {
         if mouse {
             crossterm::execute!(io::stdout(), EnableMouseCapture)?;
         }
-        self.screen.terminal.clear()?;
+        self.screen.wipe()?;
         if let Err(error) = sent {
             let why = format!("cannot be suspended: {error}");
             self.state.apply(Update::Done(Err(why)));

@@ -14,6 +14,8 @@ use crate::theme::{Look, Tone};
 const KEYS: u16 = 44;
 /// Columns of the bars, at least.
 const BARS: usize = 9;
+/// From this width on each provider says below its row what is wrong with it.
+const TELLS: u16 = 92;
 /// Rows of what is told at the lower edge of a large terminal.
 const LOWER: u16 = 9;
 
@@ -27,15 +29,19 @@ pub(super) fn draw(state: &State, pen: &mut Pen<'_>, body: Rect) {
     }
     let wide = body.width >= WIDE;
     // All providers, as long as a few requests are left, or none while there are none.
+    let side = if wide { KEYS } else { 0 };
+    let width = body.width.saturating_sub(side);
     let all = state.providers();
-    let told = all.iter().filter(|it| wide && !why(it).is_empty()).count();
+    let told = all
+        .iter()
+        .filter(|it| width >= TELLS && !why(it).is_empty());
+    let told = told.count();
     let count = u16::try_from(all.len().saturating_add(told)).unwrap_or(u16::MAX);
     let most = (body.height.saturating_mul(3) / 5).max(5);
     let height = count.saturating_add(3).clamp(5, most);
     let spare = body.height.saturating_sub(height).saturating_sub(6);
     let keys = if wide || spare < 3 { 0 } else { spare.min(5) };
-    let side = if wide { KEYS } else { 0 };
-    let top = Rect::new(body.x, body.y, body.width.saturating_sub(side), height);
+    let top = Rect::new(body.x, body.y, width, height);
     providers(state, pen, top);
     if wide {
         tightest(state, pen, Rect::new(top.right(), body.y, side, height));
@@ -86,7 +92,7 @@ fn providers(state: &State, pen: &mut Pen<'_>, area: Rect) {
         aside = format!("{aside} {dot} {order}");
     }
     let inside = pen.frame(area, "Providers", &aside, !state.lower);
-    let wide = inside.width >= 90;
+    let tells = area.width >= TELLS;
     let columns = [
         left("NAME", 12),
         left("STATE", 9),
@@ -109,7 +115,7 @@ fn providers(state: &State, pen: &mut Pen<'_>, area: Rect) {
     for stats in &all {
         rows.push(row(stats, look, room, lost));
         // Where there is room, each says what is wrong.
-        if wide && !why(stats).is_empty() {
+        if tells && !why(stats).is_empty() {
             let text = format!("  {}", why(stats));
             rows.push(vec![Run::new(&text, Tone::Off)]);
         }
