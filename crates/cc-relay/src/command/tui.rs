@@ -34,7 +34,7 @@ pub struct TuiArgs {
     /// Leave the mouse to the terminal
     #[arg(long)]
     pub no_mouse: bool,
-    /// Draw once a second, and not as things happen; so does REDUCE_MOTION=1
+    /// Draw once a second, and not as things happen; so does `REDUCE_MOTION=1`
     #[arg(long)]
     pub no_motion: bool,
     /// Where the relay is.
