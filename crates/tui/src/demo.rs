@@ -46,9 +46,20 @@ pub(crate) async fn live(updates: Sender<Update>, mut todos: Receiver<Todo>) {
                 Some(Todo::Sessions) => Update::Sessions(sessions()),
                 Some(Todo::Config) => Update::Config(Box::new(config())),
                 Some(Todo::Strategies) => Update::Strategies(strategies()),
-                Some(Todo::Make(_) | Todo::Reload | Todo::Dial | Todo::Quit | Todo::Theme(_)) => {
-                    Update::Done(Err("this is made-up data: nothing is changed".to_owned()))
+                Some(Todo::Window(_)) => {
+                    Update::Done(Err("this is made-up data: a minute of it".to_owned()))
                 }
+                Some(
+                    Todo::Make(_)
+                    | Todo::Reload
+                    | Todo::Dial
+                    | Todo::Quit
+                    | Todo::Theme(_)
+                    | Todo::Copy(_)
+                    | Todo::Export { .. }
+                    | Todo::Redraw
+                    | Todo::Suspend,
+                ) => Update::Done(Err("this is made-up data: nothing is changed".to_owned())),
             }
         };
         if updates.send(update).await.is_err() {
@@ -204,7 +215,11 @@ fn traffic(
             p95_us: first.1,
             p99_us: first.1,
         }),
-        duration: Some(v1::Quantiles::default()),
+        duration: Some(v1::Quantiles {
+            p50_us: first.0.map(|it| it.saturating_mul(6)),
+            p95_us: first.1.map(|it| it.saturating_mul(7)),
+            p99_us: first.1.map(|it| it.saturating_mul(9)),
+        }),
         tokens: Some(v1::Tokens {
             input: Some(requests.saturating_mul(1_200)),
             cache_read: Some(requests.saturating_mul(21_000)),
@@ -212,6 +227,7 @@ fn traffic(
             output: Some(requests.saturating_mul(900)),
         }),
         cost_nano_usd: requests.saturating_mul(24_000_000),
+        output_tokens_per_second: (requests > 0).then_some(78.0),
         requests_by_part: if requests == 0 {
             vec![0; 60]
         } else {
@@ -235,13 +251,17 @@ fn keys() -> Vec<v1::Key> {
         cools_for_ms: cools,
         used: Some(v1::KeyLimits {
             rpm: Some(used),
+            tpm: Some(used.saturating_mul(22_500)),
             ..v1::KeyLimits::default()
         }),
         limits: Some(v1::KeyLimits {
             rpm: Some(limit),
+            tpm: Some(limit.saturating_mul(40_000)),
             ..v1::KeyLimits::default()
         }),
         capacity_percent: left,
+        weight: 1,
+        source: format!("env {}_KEY", provider.to_ascii_uppercase()),
         ..v1::Key::default()
     };
     vec![
@@ -345,9 +365,13 @@ fn events() -> Vec<v1::Event> {
             .unwrap_or(0)
             .saturating_sub(ago),
         level: level.into(),
-        name: String::new(),
+        name: message.split(' ').next().unwrap_or_default().into(),
         message: message.into(),
-        ..v1::Event::default()
+        fields: message
+            .split(' ')
+            .filter_map(|word| word.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.trim_end_matches(':').to_owned()))
+            .collect(),
     };
     vec![
         event(
@@ -366,59 +390,102 @@ fn events() -> Vec<v1::Event> {
             "config.reload from=9f2c1a to=b01d77 changes=+providers[zai].keys[k3]",
         ),
         event(
+            91_000,
+            v1::Level::Warn,
+            "circuit.open provider=bedrock-eu tried_in_s=30",
+        ),
+        event(
             40_000,
             v1::Level::Warn,
-            "budget ana: 80% of $25.00 a week is spent",
+            "budget.warning budget=ana: 80% of $25.00 a week is spent",
+        ),
+        event(
+            26_000,
+            v1::Level::Info,
+            "key.cools provider=zai key=k2 why=rate_limited for_s=60",
+        ),
+        event(
+            4_000,
+            v1::Level::Warn,
+            "request.hop request=req_01JD8Q: anthropic/main 429 rate_limited, anthropic answered",
         ),
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "data")]
 fn sessions() -> Vec<v1::Session> {
+    let before = |minutes: u64| {
+        let now = u64::try_from(NOW.as_millis()).unwrap_or(0);
+        now.saturating_sub(minutes.saturating_mul(60_000))
+    };
     let sums = |requests: u64, read: u64, cost: u64| {
         Some(v1::Sums {
             requests,
             input: 7_000,
             cache_read: read,
             cost_nano_usd: cost,
+            saved_nano_usd: cost.saturating_mul(6),
             ..v1::Sums::default()
         })
     };
-    let agent = |id: &str, sums: Option<v1::Sums>, live: u32| v1::Agent {
+    let agent = |(id, model): (&str, &str), sums: Option<v1::Sums>, live: u32, minutes| v1::Agent {
         id: id.into(),
+        model: model.into(),
         sums,
         live,
+        first_unix_ms: before(minutes),
+        last_unix_ms: before(0),
         ..v1::Agent::default()
     };
+    let session = |id: &str, (provider, key): (&str, &str), minutes| v1::Session {
+        id: id.into(),
+        provider: provider.into(),
+        key: key.into(),
+        first_unix_ms: before(minutes),
+        last_unix_ms: before(minutes / 20),
+        ..v1::Session::default()
+    };
+    let mut moved = sums(61, 17_000, 340_000_000);
+    if let Some(sums) = &mut moved {
+        (sums.moves, sums.moved_nano_usd) = (1, 110_000_000);
+    }
     vec![
         v1::Session {
-            id: "4f1c".into(),
-            provider: "anthropic".into(),
-            key: "team".into(),
             warm_for_ms: Some(299_000),
             sums: sums(212, 93_000, 2_310_000_000),
             agents: vec![
-                agent("", sums(140, 94_000, 1_880_000_000), 1),
-                agent("a1", sums(38, 91_000, 220_000_000), 1),
-                agent("a2", sums(34, 90_000, 210_000_000), 0),
+                agent(
+                    ("", "claude-opus-5"),
+                    sums(140, 94_000, 1_880_000_000),
+                    1,
+                    64,
+                ),
+                agent(
+                    ("a1", "claude-sonnet-5"),
+                    sums(38, 91_000, 220_000_000),
+                    1,
+                    4,
+                ),
+                agent(
+                    ("a2", "claude-sonnet-5"),
+                    sums(34, 90_000, 210_000_000),
+                    0,
+                    2,
+                ),
             ],
             live: 2,
-            ..v1::Session::default()
+            ..session("4f1c", ("anthropic", "team"), 64)
         },
         v1::Session {
-            id: "91bd".into(),
-            provider: "zai".into(),
-            key: "k1".into(),
             warm_for_ms: Some(120_000),
-            sums: sums(61, 17_000, 340_000_000),
-            agents: vec![agent("", sums(61, 17_000, 340_000_000), 0)],
+            sums: moved,
+            agents: vec![agent(("", "claude-haiku-4-5"), moved, 0, 22)],
             moved: "bedrock-eu -> zai, cost $0.1100".into(),
-            ..v1::Session::default()
+            ..session("91bd", ("zai", "k1"), 22)
         },
         v1::Session {
-            id: "c03e".into(),
-            provider: "anthropic".into(),
             sums: sums(9, 52_000, 20_000_000),
-            ..v1::Session::default()
+            ..session("c03e", ("anthropic", ""), 190)
         },
     ]
 }
@@ -428,6 +495,7 @@ fn config() -> v1::GetConfigResponse {
         file: "~/.config/cc-relay/config.yaml".into(),
         format: "yaml".into(),
         text: "server: {listen: 127.0.0.1:8787}\nproviders:\n  - name: anthropic\n    type: anthropic\n    keys:\n      - {key: <secret:1f2e3d4c>, name: main}   # mine\n  - {name: zai, type: zai, keys: [{key: \"${ZAI_KEY}\", name: k1}]}\n".into(),
+        settings_json: "{\"routing.strategy\":\"failover\",\"server.listen\":\"127.0.0.1:8787\"}".into(),
         digest: "b01d77".into(),
         overrides: vec!["provider ollama: off".into()],
         ..v1::GetConfigResponse::default()

@@ -5,12 +5,14 @@
 //! `view` draws that and nothing else, `link` speaks with the relay; `run` joins them. Neither
 //! `state` nor `view` reads a clock.
 
+mod clipboard;
 mod demo;
 mod keys;
 mod link;
 mod run;
 mod state;
 mod svg;
+mod tell;
 mod theme;
 mod view;
 
@@ -23,6 +25,7 @@ pub use theme::{Look, Palette};
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr as _;
 
 /// Draws a state once.
 pub fn draw(state: &State, look: Look, width: u16, height: u16) -> Buffer {
@@ -37,8 +40,15 @@ pub fn text(buffer: &Buffer) -> String {
     let area = buffer.area;
     let mut out = String::new();
     for y in area.top()..area.bottom() {
-        let cells = (area.left()..area.right()).filter_map(|x| buffer.cell((x, y)));
-        let line: String = cells.map(ratatui::buffer::Cell::symbol).collect();
+        let mut line = String::new();
+        let mut x = area.left();
+        while let Some(cell) = buffer.cell((x, y)) {
+            let symbol = cell.symbol();
+            line.push_str(symbol);
+            // A wide letter covers the cell behind it too.
+            let width = u16::try_from(symbol.width()).unwrap_or(1).max(1);
+            x = x.saturating_add(width);
+        }
         out.push_str(line.trim_end());
         out.push('\n');
     }

@@ -211,17 +211,17 @@ async fn live(
                 Some(Update::Link(Link::Stale { since: unix() }))
             }
             _ = asks.tick() => perform(&mut api, Todo::Sessions).await,
-            todo = todos.recv() => match todo? {
-                Todo::Window(wanted) => {
+            todo = todos.recv() => {
+                let todo = todo?;
+                if let Todo::Window(wanted) = todo {
                     *window_s = wanted;
                     match stats(&mut api, wanted).await {
                         Ok(stream) => streams.stats = stream,
                         Err(status) => return Some(status),
                     }
-                    None
                 }
-                todo => perform(&mut api, todo).await,
-            },
+                perform(&mut api, todo).await
+            }
         };
         if let Some(update) = update
             && updates.send(update).await.is_err()
@@ -256,7 +256,15 @@ async fn perform(api: &mut Connection, todo: Todo) -> Option<Update> {
             .get_routing_strategy(v1::GetRoutingStrategyRequest {})
             .await
             .map(|it| Update::Strategies(it.into_inner())),
-        Todo::Dial | Todo::Quit | Todo::Theme(_) | Todo::Copy(_) | Todo::Window(_) => return None,
+        // Done by others, or elsewhere here.
+        Todo::Dial
+        | Todo::Quit
+        | Todo::Theme(_)
+        | Todo::Copy(_)
+        | Todo::Window(_)
+        | Todo::Export { .. }
+        | Todo::Redraw
+        | Todo::Suspend => return None,
     };
     Some(done.unwrap_or_else(|status| Update::Done(Err(said(&status)))))
 }

@@ -3,165 +3,45 @@
 //! In: updates from the link, keys, the time. Out: another state, and what is to be done beyond it.
 //! Everything that is kept is bounded. It must never read a clock or speak with anybody.
 
+mod change;
+mod dialog;
 mod filter;
 mod input;
+mod line;
+mod lists;
+mod mouse;
+mod open;
+mod reader;
+mod sort;
+mod steady;
+mod take;
+mod told;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use relay_api::v1;
 
-use crate::theme::Palette;
-
-pub(crate) use filter::{matches, row_of};
-pub(crate) use input::{Dialog, Input, InputKind};
+pub(crate) use dialog::Dialog;
+#[cfg(test)]
+pub(crate) use line::COMMANDS;
+pub(crate) use line::{Kind, Line};
+pub(crate) use lists::{Branch, row_of};
+pub(crate) use mouse::{Hit, Hits, Target};
+pub(crate) use reader::Reader;
+pub(crate) use sort::List;
+use sort::{Order, Sort};
+use steady::Steady;
+pub(crate) use told::{Link, Place, Todo, Update, View, Wish};
 
 /// Requests and events that are kept.
 const KEPT: usize = 1_000;
 /// How long a note is shown.
 const NOTE: Duration = Duration::from_secs(4);
-
-/// The views, in the order of their keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum View {
-    #[default]
-    Overview,
-    Sessions,
-    Requests,
-    Keys,
-    Events,
-    Config,
-}
-
-impl View {
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Overview,
-        Self::Sessions,
-        Self::Requests,
-        Self::Keys,
-        Self::Events,
-        Self::Config,
-    ];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Overview => "Overview",
-            Self::Sessions => "Sessions",
-            Self::Requests => "Requests",
-            Self::Keys => "Keys",
-            Self::Events => "Events",
-            Self::Config => "Config",
-        }
-    }
-}
-
-/// How the relay is reached.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Link {
-    /// Not yet.
-    #[default]
-    Dialing,
-    /// It answers.
-    Live,
-    /// It has not said anything for a while.
-    Stale {
-        /// Since when, as time since the Unix epoch.
-        since: Duration,
-    },
-    /// It does not answer.
-    Lost {
-        /// Since when.
-        since: Duration,
-        /// When it is tried again; `None` for not by itself.
-        next: Option<Duration>,
-        /// Why, in words.
-        why: String,
-    },
-}
-
-/// What is to be changed in the relay.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wish {
-    /// A provider is switched.
-    Provider {
-        /// Its name.
-        name: String,
-        /// On or off.
-        enabled: bool,
-    },
-    /// A key is switched.
-    Key {
-        /// Whose.
-        provider: String,
-        /// Its name.
-        name: String,
-        /// On or off.
-        enabled: bool,
-    },
-    /// A cooldown ends, or a circuit closes.
-    Reset {
-        /// Whose.
-        provider: String,
-        /// Which key; empty for the circuit.
-        key: String,
-    },
-    /// Another strategy.
-    Route(String),
-    /// A session's home is forgotten.
-    Unpin(String),
-}
-
-/// What is to be done beyond the state.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Todo {
-    /// Ask what would follow.
-    Consider(Wish),
-    /// Do it.
-    Make(Wish),
-    /// Have the configuration read again.
-    Reload,
-    /// Ask for the sessions.
-    Sessions,
-    /// Ask for the configuration.
-    Config,
-    /// Ask for the strategies.
-    Strategies,
-    /// Try to reach the relay now.
-    Dial,
-    /// Have rates of so many seconds.
-    Window(u32),
-    /// Put a text where the terminal pastes from.
-    Copy(String),
-    /// Draw in other colours.
-    Theme(Palette),
-    /// End.
-    Quit,
-}
-
-/// What the link tells.
-#[derive(Debug, Clone)]
-pub enum Update {
-    /// How the relay is reached.
-    Link(Link),
-    /// The state of the relay, and the name of its run.
-    Stats(Box<v1::Stats>, String),
-    /// Something happened to a request.
-    Request(Box<v1::Request>),
-    /// An event.
-    Event(v1::Event),
-    /// The sessions.
-    Sessions(Vec<v1::Session>),
-    /// The configuration.
-    Config(Box<v1::GetConfigResponse>),
-    /// All strategies.
-    Strategies(v1::GetRoutingStrategyResponse),
-    /// What would follow from a wish.
-    Considered(Wish, v1::Change),
-    /// What came of something: well or not, in words.
-    Done(Result<String, String>),
-    /// What came of a reload.
-    Reloaded(v1::ReloadConfigResponse),
-}
+/// How long it is told that the relay was started again.
+const RESTARTED: Duration = Duration::from_secs(30);
+/// Between two times that a live list is brought into its order again.
+const RESORT: Duration = Duration::from_secs(2);
 
 /// A note at the lower edge.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,6 +51,13 @@ pub(crate) struct Note {
     pub(crate) until: Duration,
 }
 
+/// What waits while the lists are paused, the oldest first.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Held {
+    pub(crate) requests: VecDeque<v1::Request>,
+    pub(crate) events: VecDeque<v1::Event>,
+}
+
 /// Everything that is shown.
 #[derive(Debug, Clone, Default)]
 pub struct State {
@@ -178,8 +65,12 @@ pub struct State {
     pub(crate) link: Link,
     pub(crate) stats: Option<Box<v1::Stats>>,
     pub(crate) instance: String,
+    /// When another run of the relay was met, if that is not long ago.
+    pub(crate) restarted: Option<Duration>,
     pub(crate) requests: VecDeque<v1::Request>,
     pub(crate) events: VecDeque<v1::Event>,
+    /// Events that ever came: names each.
+    events_seen: u64,
     pub(crate) sessions: Vec<v1::Session>,
     pub(crate) config: Option<Box<v1::GetConfigResponse>>,
     pub(crate) view: View,
@@ -188,12 +79,28 @@ pub struct State {
     /// The row, by its name, so that it stays selected when rows move.
     pub(crate) selected: Option<String>,
     pub(crate) opened: Option<String>,
-    pub(crate) filter: String,
-    pub(crate) input: Option<Input>,
+    /// What is looked for, by view.
+    filters: [String; View::ALL.len()],
+    sorts: [Sort; sort::LISTS],
+    orders: [Order; sort::LISTS],
+    /// Sessions whose agents are not shown.
+    folded: BTreeSet<String>,
+    /// Columns that long lines are scrolled by.
+    pub(crate) shift: usize,
+    /// Lines that a request is scrolled by.
+    pub(crate) scroll: usize,
+    /// Whether the panel with the keys takes the whole screen.
+    pub(crate) zoom: bool,
+    /// Rows of the screen.
+    height: u16,
+    steady: Steady,
+    pub(crate) input: Option<Line>,
     pub(crate) dialog: Option<Dialog>,
-    pub(crate) help: bool,
-    /// Requests that wait while the lists are paused.
-    pub(crate) held: Option<Vec<v1::Request>>,
+    pub(crate) reader: Option<Reader>,
+    /// The help, and from which of its lines on it is shown.
+    pub(crate) help: Option<usize>,
+    /// What waits while the lists are paused.
+    pub(crate) held: Option<Held>,
     pub(crate) note: Option<Note>,
 }
 
@@ -204,63 +111,101 @@ impl State {
         if self.note.as_ref().is_some_and(|note| note.until <= now) {
             self.note = None;
         }
+        let is_old = |at: &Duration| now.saturating_sub(*at) >= RESTARTED;
+        if self.restarted.as_ref().is_some_and(is_old) {
+            self.restarted = None;
+        }
+        self.settle();
+    }
+
+    /// Takes the height of the screen: a page is as long.
+    pub fn sized(&mut self, height: u16) {
+        self.height = height;
     }
 
     /// Takes an update; returns what is to be done.
     pub fn apply(&mut self, update: Update) -> Vec<Todo> {
         match update {
-            Update::Link(link) => {
-                let was_lost = matches!(self.link, Link::Lost { .. });
-                self.link = link;
-                if was_lost && self.link == Link::Live {
-                    self.say(Ok("the relay answers again".to_owned()));
-                }
-            }
-            Update::Stats(stats, instance) => {
-                if !self.instance.is_empty() && self.instance != instance {
-                    self.requests.clear();
-                    self.say(Ok("the relay was started again".to_owned()));
-                }
-                self.instance = instance;
-                self.stats = Some(stats);
-                self.link = Link::Live;
-            }
+            Update::Link(link) => self.linked(link),
+            Update::Stats(stats, instance) => self.measured(stats, instance),
             Update::Request(request) => match &mut self.held {
-                Some(held) if held.len() < KEPT => held.push(*request),
-                Some(_) => {}
+                Some(held) => push_back(&mut held.requests, *request),
                 None => self.keep(*request),
             },
-            Update::Event(event) => {
-                if self.events.len() >= KEPT {
-                    self.events.pop_back();
-                }
-                self.events.push_front(event);
+            Update::Event(event) => match &mut self.held {
+                Some(held) => push_back(&mut held.events, event),
+                None => self.keep_event(event),
+            },
+            Update::Sessions(sessions) => {
+                self.folded
+                    .retain(|id| sessions.iter().any(|session| session.id == *id));
+                self.sessions = sessions;
             }
-            Update::Sessions(sessions) => self.sessions = sessions,
             Update::Config(config) => self.config = Some(config),
             Update::Strategies(told) => self.dialog = Some(Dialog::route(&told)),
             Update::Considered(wish, change) => self.dialog = Some(Dialog::confirm(wish, change)),
             Update::Done(outcome) => self.say(outcome),
-            Update::Reloaded(reloaded) => {
-                if reloaded.faults.is_empty() {
-                    let what = if reloaded.changes.is_empty() {
-                        "nothing is otherwise".to_owned()
-                    } else {
-                        reloaded.changes.join(", ")
-                    };
-                    self.say(Ok(format!(
-                        "reload {} -> {}: {what}",
-                        reloaded.from, reloaded.to
-                    )));
-                } else {
-                    self.dialog = Some(Dialog::Refused {
-                        from: reloaded.from,
-                        faults: reloaded.faults,
-                    });
-                }
-            }
+            Update::Reloaded(reloaded) => self.reloaded(reloaded),
         }
+        self.settle();
         Vec::new()
+    }
+
+    fn linked(&mut self, link: Link) {
+        let lost = match &self.link {
+            Link::Lost { since, .. } => Some(*since),
+            Link::Dialing | Link::Live | Link::Stale { .. } => None,
+        };
+        self.link = link;
+        if self.link == Link::Live {
+            self.is_back(lost);
+        }
+    }
+
+    /// Tells that the relay answers again, where it did not.
+    fn is_back(&mut self, lost: Option<Duration>) {
+        let Some(since) = lost else { return };
+        let missed = self.now.saturating_sub(since).as_secs();
+        let said = format!("the relay answers again, {missed} s missed");
+        self.keep_event(v1::Event {
+            unix_ms: u64::try_from(self.now.as_millis()).unwrap_or(u64::MAX),
+            level: v1::Level::Info.into(),
+            name: "link.back".to_owned(),
+            message: said.clone(),
+            ..v1::Event::default()
+        });
+        self.say(Ok(said));
+    }
+
+    fn measured(&mut self, mut stats: Box<v1::Stats>, instance: String) {
+        self.linked(Link::Live);
+        if !self.instance.is_empty() && self.instance != instance {
+            self.requests.clear();
+            self.restarted = Some(self.now);
+            self.say(Ok("the relay was started again".to_owned()));
+        }
+        self.instance = instance;
+        self.steady.hold(&mut stats.providers, self.now);
+        self.stats = Some(stats);
+    }
+
+    fn reloaded(&mut self, reloaded: v1::ReloadConfigResponse) {
+        if !reloaded.faults.is_empty() {
+            self.dialog = Some(Dialog::Refused {
+                from: reloaded.from,
+                faults: reloaded.faults,
+            });
+            return;
+        }
+        let what = if reloaded.changes.is_empty() {
+            "nothing is otherwise".to_owned()
+        } else {
+            reloaded.changes.join(", ")
+        };
+        self.say(Ok(format!(
+            "reload {} -> {}: {what}",
+            reloaded.from, reloaded.to
+        )));
     }
 
     /// Takes a request in the place of what was known of it.
@@ -278,6 +223,14 @@ impl State {
         self.requests.push_front(request);
     }
 
+    fn keep_event(&mut self, event: v1::Event) {
+        if self.events.len() >= KEPT {
+            self.events.pop_back();
+        }
+        self.events.push_front(event);
+        self.events_seen = self.events_seen.saturating_add(1);
+    }
+
     pub(crate) fn say(&mut self, outcome: Result<String, String>) {
         let good = outcome.is_ok();
         let text = outcome.unwrap_or_else(|why| why);
@@ -289,105 +242,58 @@ impl State {
 
     /// Goes on with the lists, or holds them.
     pub(crate) fn pause(&mut self) {
-        match self.held.take() {
-            None => self.held = Some(Vec::new()),
-            Some(held) => {
-                for request in held {
-                    self.keep(request);
-                }
-            }
+        let Some(held) = self.held.take() else {
+            self.held = Some(Held::default());
+            return;
+        };
+        for request in held.requests {
+            self.keep(request);
+        }
+        for event in held.events {
+            self.keep_event(event);
         }
     }
 
-    /// Returns the requests that the filter lets through, the newest first.
-    pub(crate) fn shown_requests(&self) -> Vec<&v1::Request> {
-        self.requests
-            .iter()
-            .filter(|it| matches(&self.filter, it))
-            .collect()
+    /// Returns where the keys go.
+    pub(crate) fn location(&self) -> Place {
+        if self.reader.is_some() {
+            return Place::Reader;
+        }
+        self.place_in_view()
     }
 
-    pub(crate) fn providers(&self) -> Vec<&v1::ProviderStats> {
-        self.stats
-            .as_ref()
-            .map_or_else(Vec::new, |stats| stats.providers.iter().collect())
-    }
-
-    /// Returns keys by provider, as the file has them.
-    pub(crate) fn keys(&self) -> Vec<&v1::Key> {
-        let Some(stats) = &self.stats else {
-            return Vec::new();
-        };
-        let mut keys: Vec<&v1::Key> = stats.keys.iter().collect();
-        keys.sort_by(|one, two| (&one.provider, &one.name).cmp(&(&two.provider, &two.name)));
-        keys
-    }
-
-    /// Returns the names of the rows that can be selected here.
-    pub(crate) fn rows(&self) -> Vec<String> {
+    /// Returns the part of the view that the keys go to, when nothing is read over it.
+    pub(crate) fn place_in_view(&self) -> Place {
         match self.view {
-            View::Overview if !self.lower => {
-                let named = self
-                    .providers()
-                    .into_iter()
-                    .filter_map(|it| it.provider.as_ref());
-                named.map(|it| it.name.clone()).collect()
-            }
-            View::Overview | View::Requests => {
-                self.shown_requests().iter().map(|it| row_of(it)).collect()
-            }
-            View::Sessions => self.sessions.iter().map(|it| it.id.clone()).collect(),
-            View::Keys => self
-                .keys()
-                .iter()
-                .map(|it| format!("{}/{}", it.provider, it.name))
-                .collect(),
-            View::Events => (0..self.events.len()).map(|it| it.to_string()).collect(),
-            View::Config => self
-                .config_lines()
-                .iter()
-                .enumerate()
-                .map(|(it, _)| it.to_string())
-                .collect(),
+            View::Overview if self.lower => Place::Recent,
+            View::Overview => Place::Providers,
+            View::Sessions => Place::Sessions,
+            View::Requests if self.opened.is_some() => Place::Request,
+            View::Requests => Place::Requests,
+            View::Keys => Place::Keys,
+            View::Events => Place::Events,
+            View::Config => Place::Config,
         }
     }
 
-    pub(crate) fn config_lines(&self) -> Vec<String> {
-        let Some(config) = &self.config else {
-            return Vec::new();
-        };
-        let mut lines: Vec<String> = Vec::new();
-        if let Some(refused) = &config.refused {
-            lines.push(format!(
-                "! refused, the one before stays in force: {refused}"
-            ));
-        }
-        lines.extend(
-            config
-                .overrides
-                .iter()
-                .map(|it| format!("! changed while it runs: {it}")),
-        );
-        if config.text.is_empty() {
-            lines.push("no file: every client's own credential is passed on".to_owned());
-        }
-        lines.extend(config.text.lines().map(ToOwned::to_owned));
-        lines
+    /// Returns what is looked for in the view.
+    pub(crate) fn filter(&self) -> &str {
+        self.filters
+            .get(self.view.index())
+            .map_or("", String::as_str)
     }
 
-    /// Returns the place of the selected row: the first one where none is.
-    pub(crate) fn place(&self) -> usize {
-        let rows = self.rows();
-        let found = self
-            .selected
-            .as_ref()
-            .and_then(|name| rows.iter().position(|row| row == name));
-        found.unwrap_or(0)
+    fn set_filter(&mut self, view: View, text: String) {
+        if let Some(filter) = self.filters.get_mut(view.index()) {
+            *filter = text;
+        }
     }
+}
 
-    /// Returns the request that is open.
-    pub(crate) fn open_request(&self) -> Option<&v1::Request> {
-        let name = self.opened.as_ref()?;
-        self.requests.iter().find(|it| row_of(it) == *name)
+/// Puts one more behind the others; the oldest goes where there are too many.
+fn push_back<T>(waiting: &mut VecDeque<T>, one: T) {
+    if waiting.len() >= KEPT {
+        waiting.pop_front();
     }
+    waiting.push_back(one);
 }

@@ -127,7 +127,7 @@ impl Look {
             "✖" => "X",
             "◐" => "@",
             "○" => "o",
-            "◷" => "~",
+            "◷" | "…" => "~",
             "✔" => "v",
             "▸" | "→" => ">",
             "↻" => "r",
@@ -135,9 +135,29 @@ impl Look {
             "├" => "|",
             "█" => "#",
             "░" => ".",
-            "·" => "-",
+            "·" | "▾" => "-",
+            "▒" => ":",
             _ => "?",
         }
+    }
+
+    /// Returns how a key is named.
+    pub(crate) fn key(self, shown: &str) -> String {
+        if !self.ascii {
+            return shown.to_owned();
+        }
+        let named = [
+            ("⏎", "Enter"),
+            ("←", "Left"),
+            ("→", "Right"),
+            ("↑", "Up"),
+            ("↓", "Down"),
+        ];
+        named
+            .into_iter()
+            .fold(shown.to_owned(), |text, (sign, name)| {
+                text.replace(sign, name)
+            })
     }
 
     /// Draws a row of numbers as bars of eight heights.

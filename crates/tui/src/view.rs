@@ -1,275 +1,154 @@
 //! Draws a state: the header, the views' names, the view, what the keys do here, and what lies over it.
 
+mod detail;
 mod dialog;
+mod head;
 mod lists;
 mod overview;
 mod pen;
 mod request;
+mod sessions;
+mod table;
 
 use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use relay_api::v1;
 
-use crate::keys::{Action, shown};
-use crate::state::{InputKind, Link, State, View};
-use crate::theme::{Look, Tone};
-use pen::{Pen, Run};
+use crate::state::{Hits, Link, Place, State};
+use crate::theme::Look;
+use pen::Pen;
 
 /// Below this nothing but the totals is drawn.
 const LEAST: (u16, u16) = (60, 16);
 /// From this width on there is room for two panes.
-pub(crate) const WIDE: u16 = 120;
+const WIDE: u16 = 120;
+/// From this width on also beside the requests, which have the most columns.
+const WIDER: u16 = 136;
+/// What is beside a list takes so much of a wide screen.
+const BESIDE: u16 = 62;
 
-/// Draws a state.
-pub(crate) fn draw(state: &State, look: Look, area: Rect, buffer: &mut Buffer) {
+/// Draws a state; returns what can be pointed at.
+pub(crate) fn draw(state: &State, look: Look, area: Rect, buffer: &mut Buffer) -> Hits {
     let mut pen = Pen::new(buffer, look, area);
     if area.width < LEAST.0 || area.height < LEAST.1 {
-        return tiny(state, &mut pen, area);
+        head::tiny(state, &mut pen, area);
+        return pen.into_hits();
     }
-    header(state, &mut pen);
+    head::header(state, &mut pen);
     let body = Rect::new(
         area.x,
         area.y.saturating_add(2),
         area.width,
         area.height.saturating_sub(3),
     );
-    match state.view {
-        View::Overview => overview::draw(state, &mut pen, body),
-        View::Requests if state.opened.is_some() => request::draw(state, &mut pen, body),
-        View::Requests => lists::requests(state, &mut pen, body, true),
-        View::Sessions => lists::sessions(state, &mut pen, body),
-        View::Keys => lists::keys(state, &mut pen, body, true),
-        View::Events => lists::events(state, &mut pen, body),
-        View::Config => lists::config(state, &mut pen, body),
+    view(state, &mut pen, body);
+    head::footer(state, &mut pen);
+    if let Link::Lost {
+        next: None, why, ..
+    } = &state.link
+    {
+        dialog::turned_away(why, &mut pen, body);
     }
-    footer(state, &mut pen);
-    if state.help {
-        dialog::help(&mut pen, area);
+    if let Some(reader) = &state.reader {
+        dialog::reader(reader, &mut pen, body);
+    }
+    if let Some(top) = state.help {
+        dialog::help(state.location(), top, &mut pen, body);
     }
     if let Some(it) = &state.dialog {
         dialog::draw(it, &mut pen, area);
     }
+    pen.into_hits()
 }
 
-fn tiny(state: &State, pen: &mut Pen<'_>, area: Rect) {
-    let known = state.stats.as_deref();
-    let traffic = known.and_then(|it| it.traffic.as_ref());
-    let rate = traffic.map_or_else(|| "-".to_owned(), |it| rounded(it.requests_per_minute));
-    let live = known.map_or_else(|| "-".to_owned(), |it| it.live.to_string());
-    let lines = [
-        format!("{rate} req/min  {live} live"),
-        health(state).1.to_owned(),
-        format!(
-            "needs {}x{} (is {}x{})",
-            LEAST.0, LEAST.1, area.width, area.height
-        ),
-        "q quit".to_owned(),
-    ];
-    for (line, y) in lines.iter().zip(area.top()..area.bottom()) {
-        pen.line(area.x, y, area.width, &[Run::plain(line)]);
-    }
-}
-
-/// Says how the relay does: a sign, a word, and what it means.
-fn health(state: &State) -> (&'static str, &'static str, Tone) {
-    match (&state.link, state.stats.as_ref().map(|it| it.health())) {
-        (Link::Lost { .. }, _) => ("✖", "link lost", Tone::Bad),
-        (_, None | Some(v1::Health::Unspecified)) => ("◐", "connecting", Tone::Trial),
-        (_, Some(v1::Health::Healthy)) => ("●", "healthy", Tone::Ok),
-        (_, Some(v1::Health::Degraded)) => ("▲", "degraded", Tone::Warn),
-        (_, Some(v1::Health::Down)) => ("✖", "down", Tone::Bad),
-        (_, Some(v1::Health::Draining)) => ("◷", "stopping", Tone::Warn),
-    }
-}
-
-fn header(state: &State, pen: &mut Pen<'_>) {
-    let area = pen.area();
-    if let Link::Lost { since, next, why } = &state.link {
-        let ago = state.now.saturating_sub(*since).as_secs();
-        let again = next.map_or_else(
-            || "not tried again by itself".to_owned(),
-            |next| format!("next try in {} s", next.saturating_sub(state.now).as_secs()),
-        );
-        let text = format!("LINK LOST {ago} s ago  {again}  r try now  data below is old: {why}");
-        pen.line(
-            area.x,
-            area.y,
-            area.width,
-            &[Run::new(" ", Tone::Plain), Run::new(&text, Tone::Bad)],
-        );
+fn view(state: &State, pen: &mut Pen<'_>, body: Rect) {
+    let (list, beside) = if body.width >= WIDE && !state.zoom {
+        let list = Rect {
+            width: body.width.saturating_sub(BESIDE),
+            ..body
+        };
+        let beside = Rect::new(list.right(), body.y, BESIDE, body.height);
+        (list, Some(beside))
     } else {
-        let (sign, word, tone) = health(state);
-        let sign = pen.look().sign(sign);
-        let mut runs = vec![Run::new(&format!(" {sign} {word}  "), tone)];
-        if let Link::Stale { since } = &state.link {
-            let age = state.now.saturating_sub(*since).as_secs();
-            runs.push(Run::new(&format!("! {age} s old  "), Tone::Warn));
-        }
-        if let Some(stats) = state.stats.as_deref() {
-            runs.extend(totals(stats, area.width));
-        }
-        pen.line(area.x, area.y, area.width, &runs);
-    }
-    let mut runs = vec![Run::plain(" ")];
-    for (number, view) in (1..).zip(View::ALL) {
-        let is_here = view == state.view;
-        let (open, close) = if is_here { ("[", "]") } else { (" ", " ") };
-        let tone = if is_here { Tone::Focus } else { Tone::Plain };
-        runs.push(Run::new(
-            &format!("{open}{number} {}{close}", view.name()),
-            tone,
-        ));
-        runs.push(Run::plain(" "));
-    }
-    pen.line(area.x, area.y.saturating_add(1), area.width, &runs);
-}
-
-fn totals(stats: &v1::Stats, width: u16) -> Vec<Run> {
-    let mut runs = Vec::new();
-    let traffic = stats.traffic.clone().unwrap_or_default();
-    let cache = stats
-        .cache_read_percent
-        .map_or_else(|| "-".to_owned(), |it| format!("{}%", rounded(it)));
-    runs.push(Run::plain(&format!("{}  ", stats.strategy)));
-    runs.push(Run::new(
-        &rounded(traffic.requests_per_minute),
-        Tone::Strong,
-    ));
-    runs.push(Run::plain(&format!(
-        " req/min  {} live  cache {cache}  ",
-        stats.live
-    )));
-    if width >= WIDE {
-        let errors = percent(traffic.errors, traffic.requests);
-        runs.push(Run::plain(&format!(
-            "errors {errors}  {} sessions  ",
-            stats.sessions
-        )));
-    }
-    let least = if stats.cost_today_is_partial {
-        ">= "
-    } else {
-        ""
+        (body, None)
     };
-    let cost = stats
-        .cost_today_nano_usd
-        .map_or_else(|| "-".to_owned(), |it| format!("{least}{}", dollars(it, 2)));
-    runs.push(Run::new(&cost, Tone::Strong));
-    runs.push(Run::plain(&format!(
-        " today  up {}",
-        ago(Duration::from_secs(stats.uptime_s))
-    )));
-    if width >= WIDE {
-        runs.push(Run::plain(&format!(
-            "  cfg {}  {}  {}",
-            stats.config_digest, stats.url, stats.version
-        )));
+    match state.place_in_view() {
+        Place::Providers | Place::Recent => overview::draw(state, pen, body),
+        Place::Request => request::draw(state, pen, body),
+        Place::Requests => {
+            let is_wide = beside.filter(|_| body.width >= WIDER);
+            let list = if is_wide.is_some() { list } else { body };
+            lists::requests(state, pen, list, true);
+            if let (Some(beside), Some(request)) = (is_wide, state.chosen_request()) {
+                request::beside(request, pen, beside);
+            }
+        }
+        Place::Sessions => {
+            sessions::draw(state, pen, list);
+            if let Some(beside) = beside {
+                detail::session(state, pen, beside);
+            }
+        }
+        Place::Keys => {
+            // Where there is no room beside, what is known of the key stands below.
+            let (list, detail) = beside.map_or_else(|| below(list, 8), |it| (list, Some(it)));
+            lists::keys(state, pen, list);
+            if let Some(detail) = detail.filter(|_| !state.zoom) {
+                detail::key(state, pen, detail);
+            }
+        }
+        Place::Events => {
+            let (list, detail) = if state.zoom {
+                (body, None)
+            } else {
+                below(body, 8)
+            };
+            lists::events(state, pen, list);
+            if let Some(detail) = detail {
+                detail::event(state, pen, detail);
+            }
+        }
+        Place::Config | Place::Reader => lists::config(state, pen, body),
     }
-    if stats.config_refused.is_some() {
-        runs.push(Run::new("  ! config", Tone::Bad));
-    }
-    runs
 }
 
-fn footer(state: &State, pen: &mut Pen<'_>) {
-    let area = pen.area();
-    let y = area.bottom().saturating_sub(1);
-    if let Some(input) = &state.input {
-        let sign = if input.kind == InputKind::Filter {
-            "/"
-        } else {
-            ":"
-        };
-        let text = format!(" {sign}{}_", input.text);
-        return pen.line(area.x, y, area.width, &[Run::new(&text, Tone::Strong)]);
+/// Parts a view into a list and a few lines below it, where there is room for both.
+fn below(area: Rect, height: u16) -> (Rect, Option<Rect>) {
+    if area.height < height.saturating_mul(2).saturating_add(2) {
+        return (area, None);
     }
-    if let Some(note) = &state.note {
-        let (sign, tone) = if note.good {
-            ("✔", Tone::Ok)
-        } else {
-            ("✖", Tone::Bad)
-        };
-        let text = format!(" {} {}", pen.look().sign(sign), note.text);
-        return pen.line(area.x, y, area.width, &[Run::new(&text, tone)]);
-    }
-    let here = keys_of(state);
-    let mut runs = vec![Run::plain(" ")];
-    let always: &[(Action, &str)] = if area.width >= WIDE {
-        &[
-            (Action::Command, "command"),
-            (Action::Help, "help"),
-            (Action::Quit, "quit"),
-        ]
-    } else {
-        &[(Action::Help, "help"), (Action::Quit, "quit")]
+    let list = Rect {
+        height: area.height.saturating_sub(height),
+        ..area
     };
-    for (action, does) in here.iter().chain(always) {
-        let key = shown(*action);
-        let key = if pen.look().ascii {
-            key.replace('⏎', "Enter").replace(['↑', '↓'], "")
-        } else {
-            key.to_owned()
-        };
-        runs.push(Run::new(key.trim(), Tone::Strong));
-        runs.push(Run::plain(&format!(" {does}  ")));
-    }
-    pen.line(area.x, y, area.width, &runs);
-}
-
-/// Returns the keys that matter in a view.
-fn keys_of(state: &State) -> &'static [(Action, &'static str)] {
-    match state.view {
-        View::Overview if !state.lower => &[
-            (Action::Open, "keys"),
-            (Action::Disable, "disable"),
-            (Action::Enable, "enable"),
-            (Action::Reset, "reset"),
-            (Action::Route, "routing"),
-            (Action::Panel, "requests"),
-        ],
-        View::Overview | View::Requests if state.opened.is_none() => &[
-            (Action::Open, "open"),
-            (Action::Filter, "filter"),
-            (Action::Pause, "pause"),
-            (Action::Panel, "providers"),
-        ],
-        View::Overview | View::Requests => &[
-            (Action::Back, "back"),
-            (Action::Previous, "newer"),
-            (Action::Next, "older"),
-        ],
-        View::Sessions => &[(Action::Open, "requests"), (Action::Unpin, "unpin")],
-        View::Keys => &[
-            (Action::Disable, "disable"),
-            (Action::Enable, "enable"),
-            (Action::Reset, "end cooldown"),
-        ],
-        View::Events => &[(Action::Down, "older")],
-        View::Config => &[(Action::Reload, "reload")],
-    }
+    let below = Rect::new(area.x, list.bottom(), area.width, height);
+    (list, Some(below))
 }
 
 /// Writes a number without its fraction.
-pub(crate) fn rounded(number: f64) -> String {
+fn rounded(number: f64) -> String {
     format!("{number:.0}")
 }
 
-pub(crate) fn percent(part: u64, whole: u64) -> String {
-    let tenths = part.saturating_mul(1_000).checked_div(whole).unwrap_or(0);
-    format!("{}.{}%", tenths / 10, tenths % 10)
+/// Writes a share with one place; unknown, of nothing, as `-`.
+fn percent(part: u64, whole: u64) -> String {
+    let tenths = part.saturating_mul(1_000).checked_div(whole);
+    tenths.map_or_else(
+        || "-".to_owned(),
+        |tenths| format!("{}.{}%", tenths / 10, tenths % 10),
+    )
 }
 
 /// Writes billionths of a dollar with so many places.
-pub(crate) fn dollars(nano: u64, places: usize) -> String {
+fn dollars(nano: u64, places: usize) -> String {
     let whole = nano / 1_000_000_000;
     let rest = format!("{:09}", nano % 1_000_000_000);
     format!("${whole}.{}", rest.get(..places).unwrap_or_default())
 }
 
 /// Writes a length of time as short as it can be said.
-pub(crate) fn ago(length: Duration) -> String {
+fn ago(length: Duration) -> String {
     let seconds = length.as_secs();
     match seconds {
         0..60 => format!("{seconds}s"),
@@ -280,24 +159,43 @@ pub(crate) fn ago(length: Duration) -> String {
 }
 
 /// Writes microseconds as seconds with one place; unknown as `-`.
-pub(crate) fn seconds(micros: Option<u64>) -> String {
+fn seconds(micros: Option<u64>) -> String {
     micros.map_or_else(
         || "-".to_owned(),
         |it| format!("{}.{} s", it / 1_000_000, it / 100_000 % 10),
     )
 }
 
-/// Writes a count of tokens with its unit.
-pub(crate) fn thousands(count: u64) -> String {
-    match count {
-        0..1_000 => count.to_string(),
-        1_000..1_000_000 => format!("{}.{}k", count / 1_000, count / 100 % 10),
-        _ => format!("{}.{}M", count / 1_000_000, count / 100_000 % 10),
+/// Writes a count with its unit in at most four columns; what is below the last place is left out.
+fn thousands(count: u64) -> String {
+    let units = [(1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")];
+    let Some((unit, name)) = units.into_iter().find(|it| count >= it.0) else {
+        return count.to_string();
+    };
+    match count / unit {
+        whole @ 0..10 => format!("{whole}.{}{name}", count.saturating_mul(10) / unit % 10),
+        whole => format!("{whole}{name}"),
     }
 }
 
+/// Writes a whole number with a comma at each thousand; unknown as `-`.
+fn grouped(count: Option<u64>) -> String {
+    let Some(count) = count else {
+        return "-".to_owned();
+    };
+    let digits = count.to_string();
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && digits.len().saturating_sub(place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 /// Writes the time of day of milliseconds of the Unix epoch, UTC.
-pub(crate) fn clock(unix_ms: u64) -> String {
+fn clock(unix_ms: u64) -> String {
     let seconds = unix_ms / 1_000;
     format!(
         "{:02}:{:02}:{:02}",
@@ -305,4 +203,42 @@ pub(crate) fn clock(unix_ms: u64) -> String {
         seconds / 60 % 60,
         seconds % 60
     )
+}
+
+/// Writes how long ago something was.
+fn since(now: Duration, unix_ms: u64) -> String {
+    if unix_ms == 0 {
+        return "-".to_owned();
+    }
+    ago(now.saturating_sub(Duration::from_millis(unix_ms)))
+}
+
+/// Returns a text, or `-` where there is none.
+fn known(text: &str) -> String {
+    if text.is_empty() {
+        "-".to_owned()
+    } else {
+        text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_said_as_people_read_them() {
+        assert_eq!(grouped(Some(0)), "0");
+        assert_eq!(grouped(Some(999)), "999");
+        assert_eq!(grouped(Some(88_904)), "88,904");
+        assert_eq!(grouped(Some(1_234_567)), "1,234,567");
+        assert_eq!(grouped(None), "-");
+        assert_eq!(thousands(999), "999");
+        assert_eq!(thousands(1_290), "1.2k");
+        assert_eq!(thousands(247_500), "247k");
+        assert_eq!(thousands(2_000_000), "2.0M");
+        assert_eq!(thousands(u64::MAX), "18446744073G");
+        assert_eq!(percent(1, 0), "-");
+        assert_eq!(percent(1, 16), "6.2%");
+    }
 }

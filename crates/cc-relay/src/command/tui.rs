@@ -34,6 +34,9 @@ pub struct TuiArgs {
     /// Leave the mouse to the terminal
     #[arg(long)]
     pub no_mouse: bool,
+    /// Draw once a second, and not as things happen; so does `REDUCE_MOTION=1`
+    #[arg(long)]
+    pub no_motion: bool,
     /// Where the relay is.
     #[command(flatten)]
     pub relay: RelayArgs,
@@ -44,7 +47,10 @@ pub struct TuiArgs {
 /// # Errors
 /// Exit 69 when no relay answers; exit 2 without a terminal.
 pub fn run(context: &mut Context, arguments: &TuiArgs) -> Result<Exit, Failure> {
-    let options = options(context, arguments)?;
+    let options = Options {
+        suspend: true,
+        ..options(context, arguments)?
+    };
     match block_on(relay_tui::run(options))? {
         Ok(()) => Ok(Exit::Done),
         Err(TuiError::Connect(error)) => Err(unreachable(&error)),
@@ -54,7 +60,7 @@ pub fn run(context: &mut Context, arguments: &TuiArgs) -> Result<Exit, Failure> 
     }
 }
 
-/// Returns how the dashboard is shown in this terminal.
+/// Returns how the dashboard is shown in this terminal, in a process that goes on when it is closed.
 ///
 /// # Errors
 /// Exit 2 without a terminal, or when an address or a file with a token is not what it should be.
@@ -76,7 +82,15 @@ pub fn options(context: &Context, arguments: &TuiArgs) -> Result<Options, Failur
             ascii: context.env.ascii_only(),
         },
         mouse: !arguments.no_mouse,
+        motion: !arguments.no_motion && !is_reduced(context),
+        suspend: false,
     })
+}
+
+/// Tells whether somebody wants little motion, as other programs are told it too.
+fn is_reduced(context: &Context) -> bool {
+    let said = context.env.get("REDUCE_MOTION");
+    said.is_some_and(|value| !value.is_empty() && value != "0")
 }
 
 /// Returns the colours: none where none are wanted, else those of the theme.

@@ -28,13 +28,24 @@ impl Screen {
         (width, height): (u16, u16),
         variables: &[(&str, &str)],
     ) -> Self {
+        let mut command = vec![env!("CARGO_BIN_EXE_cc-relay")];
+        command.extend(words);
+        Self::run(home, &command, (width, height), variables)
+    }
+
+    /// Starts any program in it.
+    fn run(
+        home: &Home,
+        program: &[&str],
+        (width, height): (u16, u16),
+        variables: &[(&str, &str)],
+    ) -> Self {
         let name = format!(
             "cc-relay-{}-{width}x{height}-{}",
             std::process::id(),
-            words.len()
+            program.len()
         );
         let screen = Self { name };
-        let program = env!("CARGO_BIN_EXE_cc-relay");
         let mut command = vec!["env", "-i", "TERM=tmux-256color", "LANG=C.UTF-8"];
         let folder = format!("HOME={}", home.path("").display());
         let profile =
@@ -46,10 +57,19 @@ impl Screen {
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         command.extend(variables.iter().map(String::as_str));
-        command.push(program);
-        command.extend(words);
+        command.extend(program);
         let (width, height) = (width.to_string(), height.to_string());
-        let mut arguments = vec!["new-session", "-d", "-x", &width, "-y", &height];
+        let start = home.path("").display().to_string();
+        let mut arguments = vec![
+            "new-session",
+            "-d",
+            "-c",
+            &start,
+            "-x",
+            &width,
+            "-y",
+            &height,
+        ];
         arguments.extend(command);
         screen.tmux(&arguments);
         screen.tmux(&["set-option", "-s", "escape-time", "0"]);
@@ -203,15 +223,103 @@ async fn a_provider_is_switched_off_by_the_keyboard_and_gets_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn requests_are_sorted_searched_read_and_exported_by_the_keyboard() {
+    let home = Home::new();
+    let (served, _first, _second) = relay(&home).await;
+    let words = [
+        "tui",
+        "--no-motion",
+        "--no-mouse",
+        "--addr",
+        &served.address,
+    ];
+    let screen = Screen::start(&home, &words, (80, 24));
+    screen.wait("● healthy");
+    for _ in 0..2 {
+        assert!(turn(&served.address).starts_with("HTTP/1.1 200"));
+    }
+    screen.press("3");
+    screen.wait("by time · follow on");
+    screen.wait("✔ done");
+    screen.press("s");
+    screen.wait("by total");
+    screen.press("S");
+    screen.wait("by total, reversed");
+    // What is typed narrows the list as it is typed, and Tab completes it.
+    screen.press("/");
+    screen.tmux(&["send-keys", "-l", "status>=400"]);
+    screen.wait("nothing passes the filter");
+    screen.press("Enter");
+    screen.press("Escape");
+    screen.wait("✔ done");
+    // One request as the API tells it; q closes that and nothing else.
+    screen.press("J");
+    let shown = screen.wait("\"attempts\": []");
+    assert!(!shown.contains("sk-ant"), "{shown}");
+    screen.press("C-d");
+    screen.wait("\"provider\": \"first\"");
+    screen.press("q");
+    screen.wait_without("\"provider\": \"first\"");
+    // The window of the rates is the relay's to change.
+    screen.press("1");
+    screen.press("t");
+    screen.wait("LAST 5 m");
+    screen.press("z");
+    screen.wait_without("tightest first");
+    screen.press("z");
+    screen.wait("tightest first");
+    screen.press(":");
+    screen.tmux(&["send-keys", "-l", "ev"]);
+    screen.press("Tab");
+    screen.press("Enter");
+    screen.wait("[5 Events]");
+    screen.press("E");
+    let shown = screen.wait("written to cc-relay-events-");
+    let name = shown.split_once("written to ").unwrap().1;
+    let name = name.split_whitespace().next().unwrap();
+    let text = std::fs::read_to_string(home.path(name)).unwrap();
+    assert!(text.contains("relay.start"), "{text}");
+    assert!(!text.contains("sk-ant"), "{text}");
+    screen.press("C-l");
+    screen.wait("[5 Events]");
+    screen.quit();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn made_up_data_needs_no_relay_and_the_terminal_is_given_back() {
     let home = Home::new();
     let screen = Screen::start(&home, &["tui", "--demo"], (140, 40));
-    screen.wait("bedrock-eu");
+    let shown = screen.wait("bedrock-eu");
+    // Nothing is left of what was tried to learn how wide signs are.
+    assert!(shown.starts_with(" ▲ degraded"), "{shown}");
     screen.press("3");
     screen.wait("[3 Requests]");
     screen.tmux(&["resize-window", "-x", "50", "-y", "12"]);
     screen.wait("needs 60x16 (is 50x12)");
     screen.quit();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_suspended_and_goes_on_as_the_shell_says() {
+    let home = Home::new();
+    let screen = Screen::run(&home, &["sh", "-i"], (100, 30), &[]);
+    let program = env!("CARGO_BIN_EXE_cc-relay");
+    screen.tmux(&["send-keys", "-l", &format!("{program} tui --demo")]);
+    screen.press("Enter");
+    screen.wait("[1 Overview]");
+    screen.press("C-z");
+    screen.wait("Stopped");
+    screen.wait_without("[1 Overview]");
+    screen.tmux(&["send-keys", "-l", "fg"]);
+    screen.press("Enter");
+    screen.wait("[1 Overview]");
+    screen.press("4");
+    screen.wait("[4 Keys]");
+    screen.press("q");
+    screen.wait_without("[4 Keys]");
+    screen.tmux(&["send-keys", "-l", "exit"]);
+    screen.press("Enter");
+    screen.wait_for_end();
 }
 
 #[test]

@@ -2,34 +2,45 @@
 
 use ratatui::layout::Rect;
 use relay_api::v1;
+use unicode_width::UnicodeWidthStr as _;
 
-use super::pen::{Pen, Run};
-use crate::keys::KEYS;
-use crate::state::Dialog;
+use super::detail::wrapped;
+use super::lists::shifted;
+use super::pen::{Pen, Run, ended, fit};
+use crate::keys::{Group, told};
+use crate::state::{Dialog, Place, Reader};
 use crate::theme::{Look, Tone};
+
+/// Columns of a dialog, where there are as many.
+const WIDTH: u16 = 78;
 
 /// Draws a dialog in the middle.
 pub(super) fn draw(dialog: &Dialog, pen: &mut Pen<'_>, area: Rect) {
+    let width = usize::from(area.width.min(WIDTH)).saturating_sub(3);
     let (title, lines) = match dialog {
         Dialog::Confirm {
             change,
             name,
             typed,
             ..
-        } => confirm(change, name.as_deref(), typed),
+        } => confirm(change, name.as_deref(), typed, width),
         Dialog::Route { names, place } => route(names, *place, pen.look()),
-        Dialog::Refused { from, faults } => refused(from, faults),
+        Dialog::Refused { from, faults } => refused(from, faults, width),
     };
-    boxed(pen, area, &title, &lines);
+    boxed(pen, area, &title, &lines, WIDTH);
 }
 
 type Lines = Vec<Vec<Run>>;
 
-fn confirm(change: &v1::Change, name: Option<&str>, typed: &str) -> (String, Lines) {
+fn confirm(change: &v1::Change, name: Option<&str>, typed: &str, width: usize) -> (String, Lines) {
     let mut lines = vec![Vec::new()];
     for effect in &change.effects {
-        let topic = format!("  {:<7}", effect.topic);
-        lines.push(vec![Run::new(&topic, Tone::Off), Run::plain(&effect.text)]);
+        let mut topic = effect.topic.as_str();
+        for text in wrapped(&effect.text, width.saturating_sub(10)) {
+            let before = format!("  {topic:<7} ");
+            lines.push(vec![Run::new(&before, Tone::Off), Run::plain(&text)]);
+            topic = "";
+        }
     }
     lines.push(Vec::new());
     if let Some(name) = name {
@@ -65,69 +76,171 @@ fn route(names: &[(String, String)], place: usize, look: Look) -> (String, Lines
     ("Route by".to_owned(), lines)
 }
 
-fn refused(from: &str, faults: &[v1::Fault]) -> (String, Lines) {
+fn refused(from: &str, faults: &[v1::Fault], width: usize) -> (String, Lines) {
     let mut lines = vec![Vec::new()];
     for fault in faults {
-        let place = format!("  {}:{}  ", fault.line, fault.column);
-        lines.push(vec![
-            Run::new(&place, Tone::Off),
-            Run::new(&fault.message, Tone::Bad),
-        ]);
-        lines.push(vec![Run::plain(&format!("        {}", fault.help))]);
+        let mut place = format!("{}:{}", fault.line, fault.column);
+        for text in wrapped(&fault.message, width.saturating_sub(11)) {
+            let before = format!("  {place:<8} ");
+            lines.push(vec![
+                Run::new(&before, Tone::Off),
+                Run::new(&text, Tone::Bad),
+            ]);
+            place = String::new();
+        }
+        for text in wrapped(&fault.help, width.saturating_sub(11)) {
+            lines.push(vec![Run::plain(&format!("  {:<8} {text}", ""))]);
+        }
     }
     lines.push(Vec::new());
-    lines.push(vec![Run::plain("  esc closes")]);
+    lines.push(vec![Run::plain("  y copies   esc closes")]);
     (format!("Reload refused: {from} stays in force"), lines)
 }
 
-/// Draws what the keys do.
-pub(super) fn help(pen: &mut Pen<'_>, area: Rect) {
-    let half = KEYS.len().div_ceil(2);
-    let (first, second) = KEYS.split_at_checked(half).unwrap_or((KEYS, &[]));
-    let ascii = pen.look().ascii;
-    let key = |it: &crate::keys::Key| {
-        let shown = if ascii {
-            it.shown
-                .replace('⏎', "Enter")
-                .replace('↑', "Up")
-                .replace('↓', "Down")
-        } else {
-            it.shown.to_owned()
-        };
-        [
-            Run::new(&format!("  {shown:<7}"), Tone::Strong),
-            Run::plain(&format!("{:<27}", it.does)),
-        ]
-    };
+/// Says why the relay does not answer this viewer, and what to do: it is not asked again by itself.
+pub(super) fn turned_away(why: &str, pen: &mut Pen<'_>, area: Rect) {
+    let width = usize::from(area.width.min(WIDTH)).saturating_sub(5);
     let mut lines = vec![Vec::new()];
-    for (index, left) in first.iter().enumerate() {
-        let mut line = key(left).to_vec();
-        line.extend(second.get(index).map(key).into_iter().flatten());
-        lines.push(line);
+    for text in wrapped(why, width) {
+        lines.push(vec![Run::plain(&format!("  {text}"))]);
     }
     lines.push(Vec::new());
-    let words = ["● up", "▲ slow", "◐ probing", "✖ open", "◷ cools", "○ off"];
-    let signs = words.iter().filter_map(|it| it.split_once(' '));
-    let legend: Vec<String> = signs
-        .map(|(sign, word)| format!("{} {word}", pen.look().sign(sign_of(sign))))
-        .collect();
-    lines.push(vec![Run::plain(&format!("  {}", legend.join("  ")))]);
-    boxed(pen, area, "Help", &lines);
+    lines.push(vec![Run::new("  r  try again      q  quit", Tone::Strong)]);
+    boxed(pen, area, "The relay refuses this viewer", &lines, WIDTH);
 }
 
-fn sign_of(sign: &str) -> &'static str {
-    ["●", "▲", "◐", "✖", "◷", "○"]
-        .into_iter()
-        .find(|it| *it == sign)
-        .unwrap_or("●")
+/// Draws a text that is read over a view.
+pub(super) fn reader(reader: &Reader, pen: &mut Pen<'_>, area: Rect) {
+    pen.clear(area);
+    let inside = pen.frame(area, &reader.title, "esc closes", true);
+    let room = usize::from(inside.height);
+    let last = reader.lines.len().saturating_sub(room);
+    let first = reader.top.min(last);
+    for (line, y) in reader
+        .lines
+        .iter()
+        .skip(first)
+        .zip(inside.top()..inside.bottom())
+    {
+        let text = shifted(line, reader.shift);
+        let x = inside.x.saturating_add(1);
+        pen.line(x, y, inside.width.saturating_sub(2), &[Run::plain(&text)]);
+    }
+    if last > 0 {
+        let (from, to) = (first.saturating_add(1), first.saturating_add(room));
+        pen.foot(inside, &format!(" {from}-{to} of {} ", reader.lines.len()));
+    }
 }
 
-fn boxed(pen: &mut Pen<'_>, area: Rect, title: &str, lines: &[Vec<Run>]) {
+/// Columns of one row of the help.
+const ENTRY: usize = 37;
+
+/// Draws what the keys do at a place, group by group, in as many columns as there is room for.
+pub(super) fn help(place: Place, top: usize, pen: &mut Pen<'_>, area: Rect) {
+    let look = pen.look();
+    let mut entries: Vec<Vec<Run>> = Vec::new();
+    for (group, title) in Group::ALL {
+        let keys = told(place, group);
+        if keys.is_empty() {
+            continue;
+        }
+        if !entries.is_empty() {
+            entries.push(Vec::new());
+        }
+        entries.push(vec![Run::new(&format!("  {title}"), Tone::Off)]);
+        entries.extend(keys.into_iter().map(|(shown, does)| {
+            let shown = fit(&look.key(shown), 8, false, look);
+            vec![
+                Run::new(&format!("  {shown} "), Tone::Strong),
+                Run::plain(does),
+            ]
+        }));
+    }
+    // A frame, and the legend below an empty line.
+    let room = usize::from(area.height).saturating_sub(4).max(1);
+    let most = (usize::from(area.width).saturating_sub(3) / ENTRY).max(1);
+    let columns = entries.len().div_ceil(room).clamp(1, most);
+    let rows = entries.len().div_ceil(columns);
+    let mut lines: Vec<Vec<Run>> = Vec::new();
+    for row in 0..rows {
+        let mut line = Vec::new();
+        for column in 0..columns {
+            let entry = entries.get(column.saturating_mul(rows).saturating_add(row));
+            line.extend(column_of(entry.map_or(&[], Vec::as_slice), ENTRY, look));
+        }
+        lines.push(line);
+    }
+    let last = rows.saturating_sub(room);
+    let first = top.min(last);
+    let mut shown: Vec<Vec<Run>> = lines.into_iter().skip(first).take(room).collect();
+    shown.push(Vec::new());
+    shown.push(vec![Run::plain(&legend(look))]);
+    let title = format!("Help {} {}", look.sign("·"), named(place));
+    let width = columns.saturating_mul(ENTRY).saturating_add(3).max(60);
+    let inside = boxed(
+        pen,
+        area,
+        &title,
+        &shown,
+        u16::try_from(width).unwrap_or(u16::MAX),
+    );
+    if last > 0 {
+        let (from, to) = (first.saturating_add(1), first.saturating_add(room));
+        pen.foot(inside, &format!(" {from}-{to} of {rows} "));
+    }
+}
+
+/// Brings an entry to the width of its column.
+fn column_of(entry: &[Run], width: usize, look: Look) -> Vec<Run> {
+    let mut left = width;
+    let mut out = Vec::new();
+    for (place, run) in entry.iter().enumerate() {
+        let is_last = place.saturating_add(1) == entry.len();
+        let taken = if is_last {
+            left.saturating_sub(1)
+        } else {
+            run.text.width().min(left)
+        };
+        out.push(Run::new(&ended(&run.text, taken, look), run.tone));
+        left = left.saturating_sub(taken);
+    }
+    out.push(Run::plain(&" ".repeat(left)));
+    out
+}
+
+fn legend(look: Look) -> String {
+    let words = [
+        ("●", "up"),
+        ("▲", "slow"),
+        ("◐", "probing"),
+        ("✖", "open"),
+        ("◷", "cools"),
+        ("○", "off"),
+    ];
+    let words = words.map(|(sign, word)| format!("{} {word}", look.sign(sign)));
+    format!("  {}", words.join("  "))
+}
+
+const fn named(place: Place) -> &'static str {
+    match place {
+        Place::Providers => "Overview, providers",
+        Place::Recent => "Overview, requests",
+        Place::Sessions => "Sessions",
+        Place::Requests => "Requests",
+        Place::Request => "Request",
+        Place::Keys => "Keys",
+        Place::Events => "Events",
+        Place::Config => "Configuration",
+        Place::Reader => "Text",
+    }
+}
+
+fn boxed(pen: &mut Pen<'_>, area: Rect, title: &str, lines: &[Vec<Run>], width: u16) -> Rect {
     let height = u16::try_from(lines.len())
         .unwrap_or(u16::MAX)
         .saturating_add(2)
         .min(area.height);
-    let width = area.width.min(78);
+    let width = area.width.min(width);
     let x = area.x.saturating_add(area.width.saturating_sub(width) / 2);
     let y = area
         .y
@@ -135,7 +248,13 @@ fn boxed(pen: &mut Pen<'_>, area: Rect, title: &str, lines: &[Vec<Run>]) {
     let place = Rect::new(x, y, width, height);
     pen.clear(place);
     let inside = pen.frame(place, title, "", true);
+    let room = inside.width.saturating_sub(1);
     for (line, y) in lines.iter().zip(inside.top()..inside.bottom()) {
-        pen.line(inside.x, y, inside.width, line);
+        pen.line(inside.x, y, room, line);
     }
+    let more = lines.len().saturating_sub(usize::from(inside.height));
+    if more > 0 {
+        pen.foot(inside, &format!(" {more} more "));
+    }
+    inside
 }

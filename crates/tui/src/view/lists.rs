@@ -1,71 +1,106 @@
-//! Requests, sessions, keys, events and the configuration as lists.
-
-use std::time::Duration;
+//! Requests, keys, events and the configuration as lists.
 
 use ratatui::layout::Rect;
 use relay_api::v1;
 
-use super::pen::{Pen, Run, left, right};
-use super::{ago, clock, dollars, seconds, thousands};
-use crate::state::State;
+use super::pen::{Pen, Run, fit};
+use super::table::{Table, left, right};
+use super::{clock, dollars, known, seconds, thousands};
+use crate::state::{Link, List, Place, State};
 use crate::theme::{Look, Tone};
 
-/// Draws the requests, the newest first.
-pub(super) fn requests(state: &State, pen: &mut Pen<'_>, area: Rect, focus: bool) {
-    let aside = match &state.held {
-        Some(held) => format!("paused, {} new", held.len()),
-        None => "live".to_owned(),
-    };
-    let title = if state.filter.is_empty() {
-        "Requests".to_owned()
+/// Says what a list is narrowed to.
+pub(super) fn titled(name: &str, state: &State) -> String {
+    let filter = state.filter();
+    if filter.is_empty() {
+        name.to_owned()
     } else {
-        format!("Requests /{}", state.filter)
+        format!("{name} /{filter}")
+    }
+}
+
+/// Says how rows come to a list.
+fn following(state: &State, waiting: usize) -> String {
+    if matches!(state.link, Link::Lost { .. }) {
+        return "old".to_owned();
+    }
+    if state.held.is_some() {
+        return format!("paused, {waiting} new");
+    }
+    let follow = if state.selected.is_none() {
+        "on"
+    } else {
+        "off"
     };
-    let inside = pen.frame(area, &title, &aside, focus);
+    format!("follow {follow}")
+}
+
+/// Says why there is no row.
+fn nothing(state: &State, pen: &mut Pen<'_>, inside: Rect, none: &str) {
+    let why = if let Some(fault) = state.filter_fault() {
+        fault
+    } else if state.filter().is_empty() {
+        none.to_owned()
+    } else {
+        "nothing passes the filter: / changes it, esc ends it".to_owned()
+    };
+    pen.line(
+        inside.x.saturating_add(2),
+        inside.y.saturating_add(1),
+        inside.width.saturating_sub(2),
+        &[Run::new(&why, Tone::Off)],
+    );
+}
+
+/// Draws the requests.
+pub(super) fn requests(state: &State, pen: &mut Pen<'_>, area: Rect, focus: bool) {
+    let order = state.order_of(List::Requests);
+    let waiting = state.held.as_ref().map_or(0, |held| held.requests.len());
+    let live = if focus {
+        following(state, waiting)
+    } else if state.held.is_some() {
+        format!("paused, {waiting} new")
+    } else if matches!(state.link, Link::Lost { .. }) {
+        "old".to_owned()
+    } else {
+        "live".to_owned()
+    };
+    let dot = pen.look().sign("·");
+    let aside = format!("{order} {dot} {live}");
+    let inside = pen.frame(area, &titled("Requests", state), &aside, focus);
     let wide = inside.width >= 110;
     let columns = [
         left("TIME", 8),
-        left("MODEL", if wide { 14 } else { 10 }),
+        left("MODEL", if wide { 14 } else { 9 }),
         left("SESSION", 10).rank(1),
-        left("ROUTE", if wide { 22 } else { 14 }),
+        left("ROUTE", if wide { 20 } else { 15 }).grow(),
         right("ST", 3),
         right("TTFE", 6).rank(3),
         right("TOTAL", 7).rank(5),
-        right("IN/CACHED/OUT", 18).rank(2),
+        right("IN/CACHED/OUT", 14).rank(2),
         right("COST", 7).rank(4),
-        left("STATE", if wide { 22 } else { 12 }),
+        left("STATE", if wide { 22 } else { 14 }).prose(),
     ];
     let look = pen.look();
-    let rows: Vec<Vec<Run>> = state
-        .shown_requests()
-        .iter()
-        .map(|it| request(it, look))
-        .collect();
-    let selected = (focus && !rows.is_empty()).then(|| state.place());
-    pen.table(inside, &columns, &rows, selected);
-    if rows.is_empty() {
-        let why = if state.filter.is_empty() {
-            "no request yet"
+    let requests = state.shown_requests();
+    let rows: Vec<Vec<Run>> = requests.iter().map(|it| request(it, look)).collect();
+    let table = Table {
+        columns: &columns,
+        rows: &rows,
+        selected: focus.then(|| state.place()),
+        place: if state.place_in_view() == Place::Requests {
+            Place::Requests
         } else {
-            "nothing passes the filter: / changes it, esc ends it"
-        };
-        pen.line(
-            inside.x.saturating_add(2),
-            inside.y.saturating_add(1),
-            inside.width.saturating_sub(2),
-            &[Run::new(why, Tone::Off)],
-        );
+            Place::Recent
+        },
+    };
+    pen.table(inside, &table);
+    if rows.is_empty() {
+        nothing(state, pen, inside, "no request yet");
     }
 }
 
 fn request(it: &v1::Request, look: Look) -> Vec<Run> {
-    let known = |text: &str| {
-        if text.is_empty() {
-            "-".to_owned()
-        } else {
-            text.to_owned()
-        }
-    };
     let (word, tone) = outcome(it, look);
     let tokens = it.tokens.unwrap_or_default();
     let counts = [tokens.input, tokens.cache_read, tokens.output];
@@ -73,21 +108,33 @@ fn request(it: &v1::Request, look: Look) -> Vec<Run> {
     let status = it
         .status
         .map_or_else(|| "-".to_owned(), |it| it.to_string());
-    let cost = it
-        .cost_nano_usd
-        .map_or_else(|| "-".to_owned(), |it| dollars(it, 4));
+    let agent = if it.agent.is_empty() {
+        String::new()
+    } else {
+        format!(" {}", it.agent)
+    };
     vec![
         Run::plain(&clock(it.started_unix_ms)),
         Run::plain(&known(it.model.trim_start_matches("claude-"))),
-        Run::plain(&known(&it.session)),
+        Run::plain(&format!("{}{agent}", known(&it.session))),
         Run::plain(&route(it, look)),
         Run::plain(&status),
         Run::plain(&seconds(it.time_to_first_event_us)),
         Run::plain(&seconds(Some(it.duration_us))),
         Run::plain(&counts.join("/")),
-        Run::plain(&cost),
+        Run::plain(&price(it.cost_nano_usd)),
         Run::new(&word, tone),
     ]
+}
+
+/// Writes what a request cost; unknown as `-`, and what is no longer to be seen in cents as less.
+pub(super) fn price(nano: Option<u64>) -> String {
+    match nano {
+        None => "-".to_owned(),
+        Some(0) => "$0".to_owned(),
+        Some(it) if it >= 10_000_000_000 => dollars(it, 2),
+        Some(it) => dollars(it, 4),
+    }
 }
 
 /// Says where a request went, and from whom it came there.
@@ -99,7 +146,7 @@ fn route(it: &v1::Request, look: Look) -> String {
     };
     let from = it.attempts.first().map(|attempt| attempt.provider.as_str());
     match from {
-        Some(from) if from != to => format!("{from}{}{to}", look.sign("→")),
+        Some(from) if from != to => format!("{from} {} {to}", look.sign("→")),
         Some(_) => format!("{to} {}{}", look.sign("↻"), it.key),
         None => to.to_owned(),
     }
@@ -128,7 +175,7 @@ pub(super) fn outcome(it: &v1::Request, look: Look) -> (String, Tone) {
                 } else {
                     &it.error_type
                 };
-                (word("✖", why), Tone::Bad)
+                (word("✖", &why.replace('_', " ")), Tone::Bad)
             } else if hops > 0 {
                 (
                     word(
@@ -144,167 +191,88 @@ pub(super) fn outcome(it: &v1::Request, look: Look) -> (String, Tone) {
     }
 }
 
-/// Draws the sessions with their agents.
-pub(super) fn sessions(state: &State, pen: &mut Pen<'_>, area: Rect) {
-    let inside = pen.frame(
-        area,
-        "Sessions",
-        &format!("{} known", state.sessions.len()),
-        true,
-    );
-    let name = usize::from(inside.width).saturating_sub(62).clamp(14, 40);
-    let columns = [
-        left("SESSION / AGENT", name),
-        left("LIVES AT", 18),
-        right("WARM", 5),
-        right("REQ", 6),
-        right("CACHE", 5).rank(2),
-        right("COST", 9),
-        right("LIVE", 4).rank(1),
-    ];
-    let mut rows = Vec::new();
-    let mut selected = None;
-    let place = state.place();
-    for (index, session) in state.sessions.iter().enumerate() {
-        if index == place {
-            selected = Some(rows.len());
-        }
-        let home = if session.key.is_empty() {
-            session.provider.clone()
-        } else {
-            format!("{}/{}", session.provider, session.key)
-        };
-        let warm = session
-            .warm_for_ms
-            .map_or_else(|| "-".to_owned(), |it| ago(Duration::from_millis(it)));
-        rows.push(sums(
-            &session.id,
-            (&home, &warm),
-            session.sums.unwrap_or_default(),
-            session.live,
-        ));
-        if session.agents.len() > 1 {
-            let last = session.agents.len().saturating_sub(1);
-            for (index, agent) in session.agents.iter().enumerate() {
-                let branch = pen.look().sign(if index == last { "└" } else { "├" });
-                let name = if agent.id.is_empty() {
-                    "main"
-                } else {
-                    &agent.id
-                };
-                rows.push(sums(
-                    &format!("{branch} {name}"),
-                    ("", ""),
-                    agent.sums.unwrap_or_default(),
-                    agent.live,
-                ));
-            }
-        }
-        if !session.moved.is_empty() {
-            let moved = format!("  ! moved {}", session.moved);
-            rows.push(vec![Run::new(&moved, Tone::Warn)]);
-        }
-    }
-    pen.table(inside, &columns, &rows, selected);
-}
-
-fn sums(name: &str, (home, warm): (&str, &str), sums: v1::Sums, live: u32) -> Vec<Run> {
-    let all = [sums.input, sums.cache_read, sums.cache_write]
-        .into_iter()
-        .fold(0, u64::saturating_add);
-    let share = sums.cache_read.saturating_mul(100).checked_div(all);
-    let least = if sums.unpriced > 0 { ">" } else { "" };
-    vec![
-        Run::new(
-            name,
-            if home.is_empty() {
-                Tone::Plain
-            } else {
-                Tone::Strong
-            },
-        ),
-        Run::plain(home),
-        Run::plain(warm),
-        Run::plain(&sums.requests.to_string()),
-        Run::plain(&share.map_or_else(|| "-".to_owned(), |it| format!("{it}%"))),
-        Run::plain(&format!("{least}{}", dollars(sums.cost_nano_usd, 4))),
-        Run::plain(&if live == 0 {
-            String::new()
-        } else {
-            live.to_string()
-        }),
-    ]
-}
-
-/// Draws the keys by provider.
-pub(super) fn keys(state: &State, pen: &mut Pen<'_>, area: Rect, focus: bool) {
+/// Draws the keys.
+pub(super) fn keys(state: &State, pen: &mut Pen<'_>, area: Rect) {
     let keys = state.keys();
     let usable = keys
         .iter()
         .filter(|it| it.state() == v1::KeyState::Ok)
         .count();
-    let inside = pen.frame(
-        area,
-        "Keys",
-        &format!("{usable} of {} usable now", keys.len()),
-        focus,
-    );
-    let bar = usize::from(inside.width).saturating_sub(82).clamp(8, 30);
+    let dot = pen.look().sign("·");
+    let order = state.order_of(List::Keys);
+    let aside = format!("{order} {dot} {usable} of {} usable now", keys.len());
+    let inside = pen.frame(area, &titled("Keys", state), &aside, true);
+    let bar = 8;
     let columns = [
-        left("PROVIDER", 12),
-        left("KEY", 10),
+        left("PROVIDER", 12).grow(),
+        left("KEY", 8),
         left("STATE", 9),
         right("RPM USED", 9),
-        left("", bar),
-        right("TPM USED", 15).rank(1),
-        right("LAST 4", 6).rank(3),
-        left("WHY", 40).rank(2),
+        left("", bar).rank(2),
+        right("TPM USED", 9).rank(3),
+        left("", bar).rank(1),
     ];
     let look = pen.look();
     let row = |key: &&v1::Key| {
         let (word, tone) = key_state(key, look);
         let (used, limits) = (key.used.unwrap_or_default(), key.limits.unwrap_or_default());
-        let of = |used: Option<u64>, limit: Option<u64>| {
-            limit.map_or_else(
-                || "-".to_owned(),
-                |limit| format!("{}/{}", thousands(used.unwrap_or(0)), thousands(limit)),
-            )
+        let gauge = |used: Option<u64>, limit: Option<u64>| {
+            limit.map_or_else(String::new, |limit| {
+                look.gauge(used.unwrap_or(0), limit, bar)
+            })
         };
-        let gauge = limits.rpm.map_or_else(String::new, |limit| {
-            look.gauge(used.rpm.unwrap_or(0), limit, bar)
-        });
         vec![
             Run::plain(&key.provider),
             Run::new(&key.name, Tone::Strong),
             Run::new(&word, tone),
-            Run::plain(&of(used.rpm, limits.rpm)),
-            Run::plain(&gauge),
-            Run::plain(&of(used.tpm, limits.tpm)),
-            Run::plain(if key.last_four.is_empty() {
-                "-"
-            } else {
-                &key.last_four
-            }),
-            Run::plain(&key.why),
+            Run::plain(&used_of(used.rpm, limits.rpm)),
+            Run::plain(&gauge(used.rpm, limits.rpm)),
+            Run::plain(&used_of(used.tpm, limits.tpm)),
+            Run::plain(&gauge(used.tpm, limits.tpm)),
         ]
     };
     let rows: Vec<Vec<Run>> = keys.iter().map(row).collect();
-    pen.table(
-        inside,
-        &columns,
-        &rows,
-        (!rows.is_empty()).then(|| state.place()),
-    );
+    let table = Table {
+        columns: &columns,
+        rows: &rows,
+        selected: Some(state.place()),
+        place: Place::Keys,
+    };
+    pen.table(inside, &table);
+    if rows.is_empty() {
+        nothing(
+            state,
+            pen,
+            inside,
+            "no key: clients bring their own credential",
+        );
+    }
 }
 
-fn key_state(key: &v1::Key, look: Look) -> (String, Tone) {
+/// Writes what is used of a limit; without a limit `-`.
+pub(super) fn used_of(used: Option<u64>, limit: Option<u64>) -> String {
+    limit.map_or_else(
+        || "-".to_owned(),
+        |limit| format!("{}/{}", thousands(used.unwrap_or(0)), thousands(limit)),
+    )
+}
+
+/// Writes the seconds that are left, as short as a column needs it.
+fn left_of(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} m", seconds.div_ceil(60)),
+        _ => format!("{} h", seconds.div_ceil(3_600)),
+    }
+}
+
+pub(super) fn key_state(key: &v1::Key, look: Look) -> (String, Tone) {
     match key.state() {
         v1::KeyState::Ok => (format!("{} ok", look.sign("●")), Tone::Ok),
         v1::KeyState::Cooling => {
-            let left = key.cools_for_ms.map_or_else(
-                || "cools".to_owned(),
-                |it| format!("{} s", it.div_ceil(1_000)),
-            );
+            let left = key
+                .cools_for_ms
+                .map_or_else(|| "cools".to_owned(), |it| left_of(it.div_ceil(1_000)));
             (format!("{} {left}", look.sign("◷")), Tone::Warn)
         }
         v1::KeyState::Off => (format!("{} off", look.sign("○")), Tone::Off),
@@ -315,53 +283,78 @@ fn key_state(key: &v1::Key, look: Look) -> (String, Tone) {
 /// Writes a key in one line.
 pub(super) fn key_line(key: &v1::Key, look: Look, width: u16) -> Vec<Run> {
     let (word, tone) = key_state(key, look);
+    let is_limited = key.limits.is_some_and(|it| it != v1::KeyLimits::default());
     let used = 100_u64.saturating_sub(u64::from(key.capacity_percent));
-    let bar = usize::from(width).saturating_sub(36).clamp(6, 24);
+    let bar = usize::from(width).saturating_sub(40).clamp(6, 24);
+    let (gauge, share) = if is_limited {
+        (look.gauge(used, 100, bar), format!("{used:>3}%"))
+    } else {
+        // What has no limit is not empty: nothing is known of it.
+        (" ".repeat(bar), "   -".to_owned())
+    };
+    let name = fit(&format!("{}/{}", key.provider, key.name), 19, false, look);
     vec![
-        Run::new(
-            &super::pen::fit(&format!("  {}/{}", key.provider, key.name), 20, false),
-            Tone::Strong,
-        ),
-        Run::plain(&format!(" {} {used:>3}%  ", look.gauge(used, 100, bar))),
+        Run::new(&format!("  {name}"), Tone::Strong),
+        Run::plain(&format!(" {gauge} {share}  ")),
         Run::new(&word, tone),
     ]
 }
 
+/// Says how much an event matters: a sign and a word.
+pub(super) fn level(event: &v1::Event, look: Look) -> (String, Tone) {
+    let (sign, word, tone) = match event.level() {
+        v1::Level::Error => ("✖", "error", Tone::Bad),
+        v1::Level::Warn => ("▲", "warn", Tone::Warn),
+        v1::Level::Info => ("●", "info", Tone::Plain),
+        v1::Level::Debug | v1::Level::Unspecified => ("○", "debug", Tone::Off),
+    };
+    (format!("{} {word}", look.sign(sign)), tone)
+}
+
 /// Draws the events, the newest first.
 pub(super) fn events(state: &State, pen: &mut Pen<'_>, area: Rect) {
-    let inside = pen.frame(area, "Events", "newest first", true);
-    let text = usize::from(inside.width).saturating_sub(22);
-    let columns = [left("TIME", 8), left("LEVEL", 7), left("WHAT", text)];
+    let waiting = state.held.as_ref().map_or(0, |held| held.events.len());
+    let aside = following(state, waiting);
+    let inside = pen.frame(area, &titled("Events", state), &aside, true);
+    let columns = [
+        left("TIME", 8),
+        left("LEVEL", 7),
+        left("WHAT", 20).prose().grow(),
+    ];
     let look = pen.look();
     let row = |event: &v1::Event| {
-        let (sign, word, tone) = match event.level() {
-            v1::Level::Error => ("✖", "error", Tone::Bad),
-            v1::Level::Warn => ("▲", "warn", Tone::Warn),
-            v1::Level::Info => ("●", "info", Tone::Plain),
-            v1::Level::Debug | v1::Level::Unspecified => ("○", "debug", Tone::Off),
-        };
-        let level = format!("{} {word}", look.sign(sign));
+        let (word, tone) = level(event, look);
         vec![
             Run::plain(&clock(event.unix_ms)),
-            Run::new(&level, tone),
-            Run::plain(&event.message),
+            Run::new(&word, tone),
+            Run::plain(&shifted(&event.message, state.shift)),
         ]
     };
-    let rows: Vec<Vec<Run>> = state.events.iter().map(row).collect();
-    pen.table(
-        inside,
-        &columns,
-        &rows,
-        (!rows.is_empty()).then(|| state.place()),
-    );
+    let events = state.shown_events();
+    let rows: Vec<Vec<Run>> = events.iter().map(|it| row(it.1)).collect();
+    let table = Table {
+        columns: &columns,
+        rows: &rows,
+        selected: Some(state.place()),
+        place: Place::Events,
+    };
+    pen.table(inside, &table);
+    if rows.is_empty() {
+        nothing(state, pen, inside, "nothing has happened yet");
+    }
+}
+
+/// Returns a line from a column on.
+pub(super) fn shifted(line: &str, shift: usize) -> String {
+    line.chars().skip(shift).collect()
 }
 
 /// Draws the configuration's file, credentials sealed.
 pub(super) fn config(state: &State, pen: &mut Pen<'_>, area: Rect) {
     let config = state.config.as_deref();
     let aside = config.map_or_else(String::new, |it| format!("{} {}", it.file, it.digest));
-    let inside = pen.frame(area, "Configuration", &aside, true);
-    let columns = [left("", usize::from(inside.width).saturating_sub(3))];
+    let inside = pen.frame(area, &titled("Configuration", state), &aside, true);
+    let columns = [left("", 20).prose().grow()];
     let tone = |line: &String| {
         if line.starts_with('!') {
             Tone::Warn
@@ -372,12 +365,22 @@ pub(super) fn config(state: &State, pen: &mut Pen<'_>, area: Rect) {
     let rows: Vec<Vec<Run>> = state
         .config_lines()
         .iter()
-        .map(|line| vec![Run::new(line, tone(line))])
+        .map(|line| vec![Run::new(&shifted(line, state.shift), tone(line))])
         .collect();
-    pen.table(
-        inside,
-        &columns,
-        &rows,
-        (!rows.is_empty()).then(|| state.place()),
-    );
+    let table = Table {
+        columns: &columns,
+        rows: &rows,
+        selected: Some(state.place()),
+        place: Place::Config,
+    };
+    pen.table(inside, &table);
+    if rows.is_empty() {
+        let why = Run::new("not told yet", Tone::Off);
+        pen.line(
+            inside.x.saturating_add(2),
+            inside.y,
+            inside.width.saturating_sub(2),
+            &[why],
+        );
+    }
 }

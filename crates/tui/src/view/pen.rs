@@ -1,18 +1,19 @@
-//! Writes into a buffer: runs of text within a width, frames, columns. What does not fit is cut, and
-//! nothing is written outside.
+//! Writes into a buffer: runs of text within a width, frames, columns. What does not fit is cut and
+//! marked so, and nothing is written outside.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
+use crate::state::{Hit, Hits, Target};
 use crate::theme::{Look, Tone};
 
 /// Text of one tone.
 #[derive(Debug, Clone)]
 pub(super) struct Run {
-    text: String,
-    tone: Tone,
+    pub(super) text: String,
+    pub(super) tone: Tone,
 }
 
 impl Run {
@@ -28,76 +29,31 @@ impl Run {
     }
 }
 
-/// A column of a table.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Column {
-    pub(super) head: &'static str,
-    pub(super) width: usize,
-    /// Numbers stand at the right.
-    pub(super) right: bool,
-    /// Where there is no room, the column with the lowest rank goes first; those of [`STAYS`] never.
-    pub(super) rank: u8,
-}
-
-/// The rank of columns that are always drawn.
-pub(super) const STAYS: u8 = u8::MAX;
-
-impl Column {
-    pub(super) const fn rank(self, rank: u8) -> Self {
-        Self { rank, ..self }
-    }
-}
-
-pub(super) const fn left(head: &'static str, width: usize) -> Column {
-    Column {
-        head,
-        width,
-        right: false,
-        rank: STAYS,
-    }
-}
-
-pub(super) const fn right(head: &'static str, width: usize) -> Column {
-    Column {
-        right: true,
-        ..left(head, width)
-    }
-}
-
-/// Returns the places of the columns that there is room for.
-fn places(columns: &[Column], width: u16) -> Vec<usize> {
-    let mut places: Vec<usize> = (0..columns.len()).collect();
-    let of = |place: &usize| columns.get(*place);
-    loop {
-        let widths = places
-            .iter()
-            .filter_map(of)
-            .map(|it| it.width.saturating_add(2));
-        let lowest = places.iter().filter_map(of).map(|it| it.rank).min();
-        if widths.sum::<usize>() <= usize::from(width) || lowest == Some(STAYS) {
-            return places;
-        }
-        // Of equals the last one.
-        let Some(gone) = places
-            .iter()
-            .rposition(|it| of(it).map(|it| it.rank) == lowest)
-        else {
-            return places;
-        };
-        places.remove(gone);
-    }
-}
-
 /// What writes.
 pub(super) struct Pen<'a> {
     buffer: &'a mut Buffer,
     look: Look,
     area: Rect,
+    hits: Hits,
 }
 
 impl<'a> Pen<'a> {
     pub(super) fn new(buffer: &'a mut Buffer, look: Look, area: Rect) -> Self {
-        Self { buffer, look, area }
+        Self {
+            buffer,
+            look,
+            area,
+            hits: Hits::new(),
+        }
+    }
+
+    /// Returns what can be pointed at.
+    pub(super) fn into_hits(self) -> Hits {
+        self.hits
+    }
+
+    pub(super) fn hit(&mut self, area: Rect, target: Target) {
+        self.hits.push(Hit { area, target });
     }
 
     pub(super) fn area(&self) -> Rect {
@@ -108,7 +64,7 @@ impl<'a> Pen<'a> {
         self.look
     }
 
-    /// Writes runs, one behind the other, within a width.
+    /// Writes runs, one behind the other, within a width; what is cut off is marked.
     pub(super) fn line(&mut self, x: u16, y: u16, width: u16, runs: &[Run]) {
         if y >= self.area.bottom() || x >= self.area.right() {
             return;
@@ -119,8 +75,17 @@ impl<'a> Pen<'a> {
             let room = usize::from(end.saturating_sub(at));
             let text = printable(&run.text);
             let style = self.look.style(run.tone);
+            let is_cut = text.width() > room;
             let (next, _) = self.buffer.set_stringn(at, y, text, room, style);
             at = next.min(end);
+            if is_cut {
+                let mark = self.look.sign("…");
+                let last = end.saturating_sub(1);
+                if last >= x {
+                    self.buffer.set_stringn(last, y, mark, 1, style);
+                }
+                return;
+            }
         }
     }
 
@@ -162,7 +127,8 @@ impl<'a> Pen<'a> {
         let title = if title.is_empty() {
             String::new()
         } else {
-            format!(" {title} ")
+            let title = ended(title, inner.saturating_sub(4), self.look);
+            format!(" {} ", title.trim_end())
         };
         let aside = if aside.is_empty() {
             String::new()
@@ -199,64 +165,6 @@ impl<'a> Pen<'a> {
             area.height.saturating_sub(2),
         )
     }
-
-    /// Writes a table's rows: those around the selected one, which is marked.
-    pub(super) fn table(
-        &mut self,
-        area: Rect,
-        columns: &[Column],
-        rows: &[Vec<Run>],
-        selected: Option<usize>,
-    ) {
-        let places = places(columns, area.width);
-        let has_heads = columns.iter().any(|it| !it.head.is_empty());
-        let above = u16::from(has_heads);
-        if has_heads {
-            let heads: Vec<Run> = columns
-                .iter()
-                .map(|it| Run::new(it.head, Tone::Off))
-                .collect();
-            self.row((area.x, area.y, area.width), columns, &places, &heads);
-        }
-        let room = usize::from(area.height.saturating_sub(above));
-        let first = selected.unwrap_or(0).saturating_add(1).saturating_sub(room);
-        for (offset, (place, row)) in (above..).zip(rows.iter().enumerate().skip(first).take(room))
-        {
-            let y = area.y.saturating_add(offset);
-            self.row((area.x, y, area.width), columns, &places, row);
-            if selected == Some(place) {
-                self.select(area.x, y, area.width);
-                let mark = self.look.sign("▸");
-                self.line(area.x, y, 1, &[Run::plain(mark)]);
-                self.select(area.x, y, 1);
-            }
-        }
-    }
-
-    fn row(
-        &mut self,
-        (x, y, width): (u16, u16, u16),
-        columns: &[Column],
-        places: &[usize],
-        cells: &[Run],
-    ) {
-        let mut at = x.saturating_add(2);
-        let end = x.saturating_add(width);
-        if let [only] = cells {
-            // One remark beneath a row, as long as it is.
-            return self.line(at, y, end.saturating_sub(at), std::slice::from_ref(only));
-        }
-        for place in places {
-            let (Some(column), Some(cell)) = (columns.get(*place), cells.get(*place)) else {
-                continue;
-            };
-            let text = fit(&cell.text, column.width, column.right);
-            let room = end.saturating_sub(at);
-            self.line(at, y, room, &[Run::new(&text, cell.tone)]);
-            let step = u16::try_from(column.width.saturating_add(2)).unwrap_or(u16::MAX);
-            at = at.saturating_add(step);
-        }
-    }
 }
 
 /// Takes out what a terminal would carry out: names and texts come from others.
@@ -265,7 +173,7 @@ fn printable(text: &str) -> String {
 }
 
 /// Brings a text to a width: cut in the middle where it is too long.
-pub(super) fn fit(text: &str, width: usize, right: bool) -> String {
+pub(super) fn fit(text: &str, width: usize, right: bool, look: Look) -> String {
     let text = printable(text);
     let taken = text.width();
     if taken <= width {
@@ -284,7 +192,23 @@ pub(super) fn fit(text: &str, width: usize, right: bool) -> String {
     let whole = if width == 0 {
         String::new()
     } else {
-        format!("{head}~{tail}")
+        format!("{head}{}{tail}", look.sign("…"))
+    };
+    let space = " ".repeat(width.saturating_sub(whole.width()));
+    format!("{whole}{space}")
+}
+
+/// Brings a sentence to a width: what is too long is cut at its end.
+pub(super) fn ended(text: &str, width: usize, look: Look) -> String {
+    let text = printable(text);
+    if text.width() <= width {
+        return fit(&text, width, false, look);
+    }
+    let head = take(text.chars(), width.saturating_sub(1));
+    let whole = if width == 0 {
+        String::new()
+    } else {
+        format!("{head}{}", look.sign("…"))
     };
     let space = " ".repeat(width.saturating_sub(whole.width()));
     format!("{whole}{space}")
@@ -309,11 +233,16 @@ mod tests {
 
     #[test]
     fn a_text_fits_and_says_where_it_was_cut() {
+        let look = Look::default();
+        let fit = |text, width, right| fit(text, width, right, look);
         assert_eq!(fit("ab", 4, false), "ab  ");
         assert_eq!(fit("ab", 4, true), "  ab");
-        assert_eq!(fit("abcdefgh", 5, false), "ab~gh");
+        assert_eq!(fit("abcdefgh", 5, false), "ab…gh");
         assert_eq!(fit("日本語の名前", 7, false).width(), 7);
         assert_eq!(fit("a\u{1b}[31mb", 6, false), "a[31mb");
         assert_eq!(fit("abc", 0, false), "");
+        assert_eq!(ended("abcdefgh", 5, look), "abcd…");
+        assert_eq!(ended("日本語の名前", 6, look), "日本… ");
+        assert_eq!(ended("abc", 0, look), "");
     }
 }
