@@ -94,6 +94,10 @@ async fn toml_is_followed_too() {
 
 /// As its example had it, with its own names, units and `${VAR}`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story, told from its start to its end"
+)]
 async fn a_file_of_the_go_program_does_what_it_says() {
     let (first, second, home) = (sim().await, sim().await, Home::new());
     let text = format!(

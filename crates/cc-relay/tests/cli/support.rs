@@ -138,8 +138,9 @@ pub(crate) fn body_of(answer: &str) -> String {
             assert_eq!(after, "\r\n", "the end");
             return body;
         }
-        body.push_str(&after[..length]);
-        rest = after[length..].strip_prefix("\r\n").expect("a chunk's end");
+        let (chunk, after) = after.split_at(length);
+        body.push_str(chunk);
+        rest = after.strip_prefix("\r\n").expect("a chunk's end");
     }
 }
 

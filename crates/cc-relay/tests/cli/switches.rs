@@ -16,7 +16,7 @@ use crate::support::{Home, body_of};
 use crate::tui::Screen;
 
 /// Longest wait for anything. It is a bound, never a measure.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 const CLIENTS: usize = 8;
 
@@ -34,14 +34,14 @@ pub(crate) const EVENTS: [&str; 6] = [
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     /// How many answers each has had.
-    ended: Arc<Vec<AtomicU64>>,
+    ended: Arc<[AtomicU64]>,
     clients: Vec<JoinHandle<()>>,
 }
 
 impl Load {
     pub(crate) fn start(address: &str) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let ended: Arc<Vec<_>> = Arc::new((0..CLIENTS).map(|_| AtomicU64::new(0)).collect());
+        let ended: Arc<[_]> = (0..CLIENTS).map(|_| AtomicU64::new(0)).collect();
         let client = |place: usize| {
             let (stop, ended) = (Arc::clone(&stop), Arc::clone(&ended));
             let (address, expected) = (address.to_owned(), EVENTS.concat());
