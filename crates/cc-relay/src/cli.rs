@@ -16,8 +16,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use time::duration;
 
 use examples::{
-    CC_EXAMPLES, COMPLETIONS_EXAMPLES, DEMO_EXAMPLES, DIFF_EXAMPLES, DOCTOR_EXAMPLES,
-    INIT_EXAMPLES, MAN_EXAMPLES, ROOT_EXAMPLES, SERVE_EXAMPLES, STATUS_EXAMPLES, VALIDATE_EXAMPLES,
+    CC_EXAMPLES, CC_INIT_EXAMPLES, CC_REMOVE_EXAMPLES, CC_STATUS_EXAMPLES, COMPLETIONS_EXAMPLES,
+    CONFIG_EXAMPLES, DEMO_EXAMPLES, DIFF_EXAMPLES, DOCTOR_EXAMPLES, INIT_EXAMPLES, MAN_EXAMPLES,
+    ROOT_EXAMPLES, SCHEMA_EXAMPLES, SERVE_EXAMPLES, SHOW_EXAMPLES, STATUS_EXAMPLES,
+    VALIDATE_EXAMPLES, VERSION_EXAMPLES,
 };
 
 pub use crate::command::changes::ChangesArgs;
@@ -141,13 +143,13 @@ pub enum Command {
     #[command(after_help = crate::command::manage::sessions::EXAMPLES)]
     Sessions(SessionsArgs),
     /// List the relay's providers, see how one does, switch one off or on
-    #[command(subcommand)]
+    #[command(subcommand, after_help = crate::command::manage::provider::EXAMPLES)]
     Provider(ProviderCommand),
     /// List the relay's keys, add one, take one away, switch one off or on
-    #[command(subcommand)]
+    #[command(subcommand, after_help = crate::command::manage::key::EXAMPLES)]
     Key(KeyCommand),
     /// Tell how requests find their provider, or change it
-    #[command(subcommand)]
+    #[command(subcommand, after_help = crate::command::manage::routing::EXAMPLES)]
     Routing(RoutingCommand),
     /// Print what the running relay says of itself
     #[command(after_help = crate::command::manage::logs::EXAMPLES)]
@@ -156,7 +158,7 @@ pub enum Command {
     #[command(after_help = crate::command::changes::EXAMPLES)]
     Changes(ChangesArgs),
     /// Make, check and show the configuration; point Claude Code at the relay
-    #[command(subcommand)]
+    #[command(subcommand, after_help = CONFIG_EXAMPLES)]
     Config(ConfigCommand),
     /// Look for everything that could be wrong and say how to mend it
     #[command(after_help = DOCTOR_EXAMPLES)]
@@ -168,6 +170,7 @@ pub enum Command {
     #[command(after_help = MAN_EXAMPLES)]
     Man(ManArgs),
     /// Print the version
+    #[command(after_help = VERSION_EXAMPLES)]
     Version,
 }
 
@@ -236,8 +239,10 @@ pub enum ConfigCommand {
     #[command(after_help = VALIDATE_EXAMPLES)]
     Validate(ValidateArgs),
     /// Print the JSON Schema of the configuration
+    #[command(after_help = SCHEMA_EXAMPLES)]
     Schema,
     /// Print the configuration in effect, secrets masked
+    #[command(after_help = SHOW_EXAMPLES)]
     Show,
     /// Tell what a file would change of what the running relay does, and which sessions would move
     #[command(after_help = DIFF_EXAMPLES)]
@@ -255,7 +260,7 @@ pub enum ConfigCommand {
     #[command(after_help = crate::command::manage::settings::RELOAD_EXAMPLES)]
     Reload(ReloadArgs),
     /// Point Claude Code at the relay, undo it, or look
-    #[command(subcommand)]
+    #[command(subcommand, after_help = CC_EXAMPLES)]
     Cc(CcCommand),
 }
 
@@ -312,11 +317,13 @@ pub struct DiffArgs {
 #[derive(Debug, Subcommand)]
 pub enum CcCommand {
     /// Point Claude Code at the relay
-    #[command(after_help = CC_EXAMPLES)]
+    #[command(after_help = CC_INIT_EXAMPLES)]
     Init(CcInitArgs),
     /// Undo `config cc init`
+    #[command(after_help = CC_REMOVE_EXAMPLES)]
     Remove(CcRemoveArgs),
     /// Tell where Claude Code sends its requests, and which setting decides
+    #[command(after_help = CC_STATUS_EXAMPLES)]
     Status(CcStatusArgs),
 }
 

@@ -139,7 +139,7 @@ fn the_reference_names_every_key_and_every_code() {
         // Sections are headings.
         assert!(
             page.contains(&format!("`{key}`")) || page.contains(&format!("## {key}")),
-            "{key}"
+            "docs/configuration.md does not name `{key}`"
         );
     }
     let mut sources = vec![root().join("crates/config/src")];
@@ -168,4 +168,38 @@ fn the_reference_names_every_key_and_every_code() {
         }
     }
     assert!(codes > 20);
+}
+
+#[test]
+fn every_type_of_upstream_is_told_of() {
+    let read = |file: &str| fs::read_to_string(root().join(file)).unwrap();
+    let reference = read("docs/configuration.md");
+    let row = reference
+        .lines()
+        .find(|line| line.starts_with("| `type` |"));
+    let (row, providers) = (row.unwrap(), read("docs/providers.md"));
+    let schema = schema();
+    let types = schema["$defs"]["Kind"]["enum"].as_array().unwrap();
+    assert!(types.len() > 10, "the schema was not read: {types:?}");
+    for name in types.iter().map(|it| it.as_str().unwrap()) {
+        assert!(
+            row.contains(&format!("`{name}`")),
+            "docs/configuration.md: {name}"
+        );
+        let heading = format!("\n## {name}\n");
+        assert!(
+            providers.contains(&heading),
+            "docs/providers.md has no section {name}"
+        );
+        for file in ["example.yaml", "example.toml"] {
+            let text = read(file);
+            let list = text.split_once("Its dialect: ").unwrap().1;
+            let list = list.split_once("Needed").unwrap().0;
+            let mut words = list.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            assert!(
+                words.any(|word| word == name),
+                "{file} does not list {name}"
+            );
+        }
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use relay_config::{CloudPlan, Format, Plan, SelectionPlan, parse, schema, show};
+use relay_config::{CloudPlan, Format, Plan, SelectionPlan, parse, schema, settings, show};
 use serde_json::{Value, json};
 
 const YAML: &str = include_str!("../../../example.yaml");
@@ -195,7 +195,33 @@ fn every_key_of_the_schema_is_in_the_example() {
     assert!(wanted.len() > 50, "the schema was not walked: {wanted:?}");
     value_paths(&example(), "", &mut found);
     found.retain(|path| !path.contains("model_mapping."));
-    assert_eq!(wanted, found);
+    let missing: Vec<_> = wanted.difference(&found).collect();
+    assert!(missing.is_empty(), "not in example.yaml: {missing:?}");
+    let unknown: Vec<_> = found.difference(&wanted).collect();
+    assert!(unknown.is_empty(), "in example.yaml alone: {unknown:?}");
+}
+
+/// Collects the keys of the schema without a description.
+fn undescribed(value: &Value, out: &mut Vec<String>) {
+    let properties = value.get("properties").and_then(Value::as_object);
+    for (key, value) in properties.into_iter().flatten() {
+        if value.get("description").is_none() {
+            out.push(key.clone());
+        }
+    }
+    match value {
+        Value::Object(entries) => entries.values().for_each(|it| undescribed(it, out)),
+        Value::Array(items) => items.iter().for_each(|it| undescribed(it, out)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Editors show it: it is the comment of the field in `raw`.
+#[test]
+fn every_key_of_the_schema_is_described() {
+    let mut without = Vec::new();
+    undescribed(&schema(), &mut without);
+    assert!(without.is_empty(), "no comment in raw: {without:?}");
 }
 
 #[test]
@@ -300,7 +326,8 @@ fn no_key_is_unread() {
         .unwrap()
         .remove("failover_timeout");
     let read = |value: &Value| parse("c", &value.to_string(), Format::Yaml, &env());
-    let before = meaning(&read(&start).unwrap());
+    let plan = read(&start).unwrap();
+    let (before, shown) = (meaning(&plan), settings(&plan));
     let mut pointers = Vec::new();
     leaves(&start, "", &mut pointers);
     assert!(pointers.len() > 40);
@@ -312,7 +339,12 @@ fn no_key_is_unread() {
         *changed.pointer_mut(&pointer).unwrap() = value;
         let after = read(&changed);
         let differs = match &after {
-            Ok(plan) => meaning(plan) != before,
+            Ok(plan) => {
+                // What is not shown is no change to whoever reloads, compares or asks.
+                let is_shown = settings(plan) != shown;
+                assert!(is_shown, "{pointer} changes nothing of what `show` shows");
+                meaning(plan) != before
+            }
             // Each says that the value was read: it clashes with another, or names none there is.
             Err(faults) => faults.iter().all(|fault| READ.contains(&fault.code)),
         };

@@ -76,6 +76,28 @@ fn every_name_of_a_strategy_is_one_of_eight() {
     }
 }
 
+/// `ALL` is what commands and the management API offer; the compiler does not ask for it.
+#[test]
+fn every_strategy_of_a_file_is_offered_and_told_of() {
+    let schema = relay_config::schema();
+    let names = schema["$defs"]["Strategy"]["enum"].as_array().unwrap();
+    let names: Vec<&str> = names.iter().map(|it| it.as_str().unwrap()).collect();
+    assert!(names.len() > 8, "the schema was not read: {names:?}");
+    let page = include_str!("../../../docs/routing.md");
+    for name in names {
+        let lines = format!("{{strategy: {name}, models: [{{match: x, providers: [a]}}]}}");
+        let strategy = read(&routing(&lines)).unwrap().routing.strategy;
+        assert!(
+            StrategyPlan::ALL.contains(&strategy),
+            "{name} is not in ALL"
+        );
+        assert!(
+            page.contains(&format!("`{name}`")),
+            "docs/routing.md: {name}"
+        );
+    }
+}
+
 #[test]
 fn the_failover_timeout_has_two_names_and_units() {
     let table = [

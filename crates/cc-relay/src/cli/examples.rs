@@ -69,7 +69,7 @@ Examples:
 
 Nothing is changed. Exit code 0 whether or not something is different.";
 
-pub(super) const CC_EXAMPLES: &str = "\
+pub(super) const CC_INIT_EXAMPLES: &str = "\
 Examples:
   cc-relay config cc init
   cc-relay config cc init --scope local --url http://127.0.0.1:9000
@@ -77,3 +77,43 @@ Examples:
   RELAY_KEY=… cc-relay config cc init --token RELAY_KEY
 
 Your login stays as it is unless --token or --placeholder is given.";
+
+pub(super) const CC_REMOVE_EXAMPLES: &str = "\
+Examples:
+  cc-relay config cc remove
+  cc-relay config cc remove --scope local --yes
+  cc-relay config cc remove --dry-run
+
+The file is as it was before `config cc init`, byte for byte, unless somebody wrote to it since.";
+
+pub(super) const CC_STATUS_EXAMPLES: &str = "\
+Examples:
+  cc-relay config cc status
+  cc-relay config cc status --json | jq .data";
+
+pub(super) const CC_EXAMPLES: &str = "\
+Examples:
+  cc-relay config cc init
+  cc-relay config cc status
+  cc-relay config cc remove";
+
+pub(super) const CONFIG_EXAMPLES: &str = "\
+Examples:
+  cc-relay config init
+  cc-relay config validate ./relay.yaml
+  cc-relay config set routing.strategy least_loaded
+  cc-relay config cc init";
+
+pub(super) const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  cc-relay config schema > cc-relay.schema.json";
+
+pub(super) const SHOW_EXAMPLES: &str = "\
+Examples:
+  cc-relay config show
+  cc-relay config show -c ./relay.yaml";
+
+pub(super) const VERSION_EXAMPLES: &str = "\
+Examples:
+  cc-relay version
+  cc-relay version --json | jq .data.version";

@@ -3,62 +3,16 @@
 use std::io::Read as _;
 use std::process::Stdio;
 
+use crate::help::{commands, help};
 use crate::support::Home;
 
 #[test]
 fn help_of_every_command() {
     let home = Home::new();
-    let commands: [&[&str]; 41] = [
-        &[],
-        &["serve"],
-        &["demo"],
-        &["status"],
-        &["requests"],
-        &["request"],
-        &["session"],
-        &["usage"],
-        &["tui"],
-        &["sessions"],
-        &["provider"],
-        &["provider", "list"],
-        &["provider", "health"],
-        &["provider", "disable"],
-        &["key"],
-        &["key", "list"],
-        &["key", "add"],
-        &["key", "remove"],
-        &["routing"],
-        &["routing", "get"],
-        &["routing", "set"],
-        &["logs"],
-        &["config", "get"],
-        &["config", "set"],
-        &["config", "edit"],
-        &["config", "reload"],
-        &["prices"],
-        &["prices", "update"],
-        &["config"],
-        &["config", "init"],
-        &["config", "validate"],
-        &["config", "schema"],
-        &["config", "show"],
-        &["config", "cc"],
-        &["config", "cc", "init"],
-        &["config", "cc", "remove"],
-        &["config", "cc", "status"],
-        &["doctor"],
-        &["changes"],
-        &["completions"],
-        &["man"],
-    ];
-    for command in commands {
-        let mut arguments = command.to_vec();
-        arguments.push("--help");
-        let ran = home.run(&arguments).expect(0);
-        assert_eq!(ran.stderr, "");
+    for command in commands(&home) {
         insta::assert_snapshot!(
             format!("help {}", command.join(" ")).trim().to_owned(),
-            ran.stdout
+            help(&home, &command)
         );
     }
 }

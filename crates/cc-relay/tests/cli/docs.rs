@@ -1,5 +1,6 @@
 //! `docs/cli.md` says what the program does.
 
+use crate::help::{commands, help};
 use crate::support::Home;
 
 fn page() -> String {
@@ -11,44 +12,8 @@ fn page() -> String {
 fn every_option_of_the_help_is_on_the_page() {
     let home = Home::new();
     let page = page();
-    let commands: [&[&str]; 34] = [
-        &[],
-        &["serve"],
-        &["demo"],
-        &["status"],
-        &["requests"],
-        &["request"],
-        &["session"],
-        &["usage"],
-        &["tui"],
-        &["sessions"],
-        &["provider", "list"],
-        &["provider", "health"],
-        &["provider", "disable"],
-        &["key", "list"],
-        &["key", "add"],
-        &["key", "remove"],
-        &["routing", "get"],
-        &["routing", "set"],
-        &["logs"],
-        &["config", "get"],
-        &["config", "set"],
-        &["config", "edit"],
-        &["config", "reload"],
-        &["prices"],
-        &["prices", "update"],
-        &["doctor"],
-        &["config", "init"],
-        &["config", "validate"],
-        &["config", "cc", "init"],
-        &["config", "cc", "remove"],
-        &["config", "cc", "status"],
-        &["changes"],
-        &["completions"],
-        &["man"],
-    ];
-    for command in commands {
-        let help = home.run(&[command, &["--help"]].concat()).expect(0).stdout;
+    for command in commands(&home) {
+        let help = help(&home, &command);
         let options = help
             .lines()
             .filter(|line| line.trim_start().starts_with('-'));

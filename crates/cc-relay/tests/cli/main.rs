@@ -23,11 +23,17 @@ mod docs;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
+mod help;
+#[cfg(test)]
 mod identities;
 #[cfg(test)]
 mod interview;
 #[cfg(test)]
 mod keychain;
+#[cfg(test)]
+mod logged;
 #[cfg(test)]
 mod manage;
 #[cfg(test)]
@@ -39,9 +45,13 @@ mod projects;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod status;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod switches;
 #[cfg(test)]
 mod traces;
 #[cfg(test)]

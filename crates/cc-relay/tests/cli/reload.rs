@@ -56,7 +56,8 @@ impl Served {
         let address = lines
             .find_map(|line| {
                 let line = line.unwrap();
-                let (_, rest) = line.split_once("http://")?;
+                let mut schemes = ["http://", "https://"].iter();
+                let (_, rest) = schemes.find_map(|it| line.split_once(it))?;
                 let is_part = |it: &char| it.is_ascii_digit() || ".:".contains(*it);
                 Some(rest.chars().take_while(is_part).collect::<String>())
             })

@@ -121,6 +121,29 @@ pub(crate) fn answer(status: &'static str, body: impl Into<String>) -> SocketAdd
     address
 }
 
+/// Returns the body of an HTTP/1.1 answer, out of its chunks if it came in chunks.
+pub(crate) fn body_of(answer: &str) -> String {
+    let (head, mut rest) = answer.split_once("\r\n\r\n").expect("a head");
+    if !head
+        .to_ascii_lowercase()
+        .contains("transfer-encoding: chunked")
+    {
+        return rest.to_owned();
+    }
+    let mut body = String::new();
+    loop {
+        let (length, after) = rest.split_once("\r\n").expect("a chunk");
+        let length = usize::from_str_radix(length, 16).unwrap();
+        if length == 0 {
+            assert_eq!(after, "\r\n", "the end");
+            return body;
+        }
+        let (chunk, after) = after.split_at(length);
+        body.push_str(chunk);
+        rest = after.strip_prefix("\r\n").expect("a chunk's end");
+    }
+}
+
 /// An address where nothing listens.
 pub(crate) fn nobody() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0")

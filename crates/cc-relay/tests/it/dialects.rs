@@ -124,8 +124,22 @@ pub(crate) static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
             Some(KEY),
         ),
         row("lmstudio", || Vendor::Lmstudio.into(), "", "", None),
+        row("custom", || Vendor::Anthropic.into(), KEYS, "", Some(KEY)),
     ]
 });
+
+#[test]
+fn every_type_has_a_row() {
+    // All other tests are of the first; `turns.rs` speaks to the others by settings of their own.
+    let elsewhere = ["anthropic", "claude_aws", "claude_google"];
+    let schema = relay_config::schema();
+    let types = schema["$defs"]["Kind"]["enum"].as_array().unwrap();
+    assert!(types.len() > 10, "the schema was not read: {types:?}");
+    for name in types.iter().map(|it| it.as_str().unwrap()) {
+        let has_row = ROWS.iter().any(|row| row.name == name);
+        assert!(has_row || elsewhere.contains(&name), "{name} is not tried");
+    }
+}
 
 impl Row {
     /// Finds the first row of a type.

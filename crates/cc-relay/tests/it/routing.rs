@@ -27,6 +27,16 @@ fn nothing(_: usize) -> String {
     String::new()
 }
 
+/// The compiler asks for neither list; properties run over the one, what is offered is the other.
+#[test]
+fn the_strategies_of_files_are_those_of_the_core() {
+    let offered = relay_config::StrategyPlan::ALL.map(relay_config::StrategyPlan::as_str);
+    assert_eq!(
+        offered,
+        relay_core::strategy::Kind::ALL.map(relay_core::strategy::Kind::name)
+    );
+}
+
 #[tokio::test]
 async fn failover_goes_by_priority_then_by_the_file() {
     let default = fleet("", nothing).await;

@@ -215,42 +215,70 @@ pub(crate) fn requests(
     }))
 }
 
-/// Sends events.
+/// Sends events: those there were, then a message without one, then those that come.
 pub(crate) fn events(
     manager: &Arc<Manager>,
     least: v1::Level,
     backlog: u64,
 ) -> Messages<v1::StreamEventsResponse> {
-    let from = manager.events().next().saturating_sub(backlog);
-    let state = (Marks::new(manager), VecDeque::new(), from, 0_u64);
-    let next = move |(mut marks, mut waiting, mut from, mut missed): (
-        Marks,
-        VecDeque<Arc<v1::Event>>,
-        u64,
-        u64,
-    )| async move {
+    let mut watcher = Watcher {
+        marks: Marks::new(manager),
+        least,
+        from: manager.events().next().saturating_sub(backlog),
+        waiting: VecDeque::new(),
+        missed: 0,
+        has_caught_up: false,
+    };
+    watcher.look();
+    // What was asked for beyond what there ever was is not missed.
+    watcher.missed = 0;
+    Box::pin(unfold(watcher, |mut watcher| async move {
+        let event = watcher.next().await;
+        let missed = std::mem::take(&mut watcher.missed);
+        let message = v1::StreamEventsResponse {
+            mark: Some(watcher.marks.next(missed)),
+            event: event.map(|event| (*event).clone()),
+        };
+        Some((Ok(message), watcher))
+    }))
+}
+
+/// Who is told of events.
+struct Watcher {
+    marks: Marks,
+    least: v1::Level,
+    /// The number of the next one to look for.
+    from: u64,
+    waiting: VecDeque<Arc<v1::Event>>,
+    missed: u64,
+    /// Whether it was told that there are no more for now. On a busy relay there is always another, and
+    /// who wants the past alone would wait for ever.
+    has_caught_up: bool,
+}
+
+impl Watcher {
+    fn look(&mut self) {
+        let (new, gone) = self.marks.manager.events().since(self.from);
+        let count = u64::try_from(new.len()).unwrap_or(u64::MAX);
+        self.from = self.from.saturating_add(gone).saturating_add(count);
+        self.missed = self.missed.saturating_add(gone);
+        let least = self.least;
+        self.waiting
+            .extend(new.into_iter().filter(|event| event.level() >= least));
+    }
+
+    /// Returns the next one, or `None` when there is none for now.
+    async fn next(&mut self) -> Option<Arc<v1::Event>> {
         let mut silent = Duration::ZERO;
-        while waiting.is_empty() && silent < HEARTBEAT {
-            let (new, gone) = marks.manager.events().since(from);
-            let count = u64::try_from(new.len()).unwrap_or(u64::MAX);
-            from = from.saturating_add(gone).saturating_add(count);
-            // What was asked for beyond what there ever was is not missed.
-            missed = if marks.sequence == 0 {
-                0
-            } else {
-                missed.saturating_add(gone)
-            };
-            waiting.extend(new.into_iter().filter(|event| event.level() >= least));
-            if waiting.is_empty() {
+        while self.waiting.is_empty() && self.has_caught_up && silent < HEARTBEAT {
+            self.look();
+            if self.waiting.is_empty() {
                 sleep(LOOK).await;
                 silent = silent.saturating_add(LOOK);
             }
         }
-        let message = v1::StreamEventsResponse {
-            mark: Some(marks.next(std::mem::take(&mut missed))),
-            event: waiting.pop_front().map(|event| (*event).clone()),
-        };
-        Some((Ok(message), (marks, waiting, from, missed)))
-    };
-    Box::pin(unfold(state, next))
+        let event = self.waiting.pop_front();
+        self.has_caught_up |= event.is_none();
+        event
+    }
 }

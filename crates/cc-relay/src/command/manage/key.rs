@@ -22,7 +22,9 @@ Examples:
   cc-relay key list zai
   cc-relay key add zai k3 --env ZAI_KEY_3 --rpm 20 --persist
   pass show zai/k3 | cc-relay key add zai k3 --stdin --yes
+  cc-relay key remove zai k3 --yes
   cc-relay key disable zai k2
+  cc-relay key enable zai k2
   cc-relay key reset zai k2";
 
 /// The longest key that is read.

@@ -21,7 +21,8 @@ Examples:
   cc-relay provider health zai
   cc-relay provider disable zai --dry-run
   cc-relay provider disable zai --yes
-  cc-relay provider enable zai --persist";
+  cc-relay provider enable zai --persist
+  cc-relay provider reset zai";
 
 /// The commands under `provider`.
 #[derive(Debug, Subcommand)]
