@@ -110,6 +110,7 @@ impl Relay {
                     max_body_bytes: usize::MAX,
                     max_passthrough_bytes: u64::MAX,
                     max_concurrent: usize::MAX,
+                    kept_body_bytes: 0,
                 },
                 timeouts: Timeouts {
                     stream_first_byte: Duration::MAX,

@@ -246,7 +246,7 @@ impl RelayError {
 
 /// The longest wait that Claude Code accepts: it gives a turn up at once where more is asked of it, and
 /// adds up to a fifth to what it accepts (2.1.330, measured on 2026-11-30).
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A window of a minute, kept by the second, is over within this, rounded up.
 const WINDOW: Duration = Duration::from_secs(62);

@@ -202,7 +202,7 @@ impl Journey {
                 }
                 Err(Skip::Spent(until)) => {
                     self.away(place, until, now);
-                    spent = Some(sooner(spent, until));
+                    spent = Some(sooner(spent.flatten(), until));
                 }
             }
         }
@@ -215,7 +215,7 @@ impl Journey {
             for place in closed {
                 match self.enter(place, now, seed, true) {
                     Ok(leg) => return self.go(leg, now),
-                    Err(Skip::Spent(until)) => spent = Some(sooner(spent, until)),
+                    Err(Skip::Spent(until)) => spent = Some(sooner(spent.flatten(), until)),
                     Err(
                         Skip::NoCredential | Skip::OverBudget(_) | Skip::Closed(_) | Skip::Stay(_),
                     ) => {}

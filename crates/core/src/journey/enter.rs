@@ -55,8 +55,8 @@ pub(super) fn shut(
 }
 
 /// Returns the sooner of the times at which keys have room again, as far as they are known.
-pub(super) fn sooner(spent: Option<Option<Moment>>, until: Option<Moment>) -> Option<Moment> {
-    spent.flatten().into_iter().chain(until).min()
+pub(super) fn sooner(one: Option<Moment>, other: Option<Moment>) -> Option<Moment> {
+    one.into_iter().chain(other).min()
 }
 
 impl Journey {

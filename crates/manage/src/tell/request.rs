@@ -1,7 +1,10 @@
 //! A request as a message.
 
 use relay_api::v1;
+use relay_core::project::ProjectName;
 use relay_core::record::{Attempt, RequestRecord};
+use relay_core::request::{ModelName, SessionId};
+use relay_core::snapshot::TargetId;
 use relay_core::usage::Usage;
 use relay_proxy::Glance;
 
@@ -31,7 +34,8 @@ pub(crate) fn underway(glance: &Glance) -> v1::Request {
 }
 
 fn told(record: &RequestRecord) -> v1::Request {
-    let text = |text: &Option<Box<str>>| text.as_deref().unwrap_or_default().to_owned();
+    let name = |name: Option<&str>| name.unwrap_or_default().to_owned();
+    let text = |text: &Option<Box<str>>| name(text.as_deref());
     let money =
         |it: Option<relay_core::price::Money>| it.map(relay_core::price::Money::as_nano_dollars);
     let trace_id = record
@@ -43,26 +47,14 @@ fn told(record: &RequestRecord) -> v1::Request {
         phase: 0,
         method: record.method.to_string(),
         path: record.path.to_string(),
-        model: record
-            .model
-            .as_ref()
-            .map_or_else(String::new, |it| it.as_str().to_owned()),
+        model: name(record.model.as_ref().map(ModelName::as_str)),
         response_model: text(&record.response_model),
-        session: record
-            .session
-            .as_ref()
-            .map_or_else(String::new, |it| it.as_str().to_owned()),
+        session: name(record.session.as_ref().map(SessionId::as_str)),
         agent: text(&record.agent),
         parent_agent: text(&record.parent_agent),
-        client: record.client.as_deref().unwrap_or_default().to_owned(),
-        provider: record
-            .target
-            .as_ref()
-            .map_or_else(String::new, ToString::to_string),
-        key: record
-            .key
-            .as_ref()
-            .map_or_else(String::new, |key| key.name.to_string()),
+        client: name(record.client.as_deref()),
+        provider: name(record.target.as_ref().map(TargetId::as_str)),
+        key: name(record.key.as_ref().map(|key| &*key.name)),
         attempts: record.attempts.iter().map(attempt).collect(),
         status: record.status.map(u32::from),
         stream: record.stream,
@@ -84,15 +76,12 @@ fn told(record: &RequestRecord) -> v1::Request {
         stop_reason: text(&record.stop_reason),
         outcome: String::new(),
         error_type: text(&record.error_type),
-        affinity: record.affinity.unwrap_or_default().to_owned(),
-        budget: record.budget.as_deref().unwrap_or_default().to_owned(),
+        affinity: name(record.affinity),
+        budget: name(record.budget.as_deref()),
         upstream_request_id: text(&record.upstream_request_id),
         trace_id,
         thinking_removed: count(record.thinking_removed),
-        project: record
-            .project
-            .as_ref()
-            .map_or_else(String::new, ToString::to_string),
+        project: name(record.project.as_ref().map(ProjectName::as_str)),
         left_out: record.left_out.iter().map(ToString::to_string).collect(),
     }
 }
