@@ -96,7 +96,11 @@ pub fn assemble(
         limits: Limits {
             max_body_bytes: server.max_body_bytes,
             max_passthrough_bytes: server.max_passthrough_bytes,
-            kept_body_bytes: plan.history.bodies.unwrap_or(0),
+            kept_body_bytes: if plan.history.bodies {
+                plan.history.max_body_bytes
+            } else {
+                0
+            },
             max_concurrent: server.max_concurrent,
         },
         timeouts: Timeouts {

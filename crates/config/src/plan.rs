@@ -275,9 +275,10 @@ pub struct HistoryPlan {
     pub max_age: Duration,
     /// Single requests that are kept. Default 100,000.
     pub requests: u64,
-    /// Bytes that are kept of what was asked, and as many of what was answered; `None` for nothing.
-    /// Default `None`, else 8 MiB.
-    pub bodies: Option<usize>,
+    /// Whether what was asked and answered is kept too. Default false.
+    pub bodies: bool,
+    /// Bytes that are kept of each body at most. Default 8 MiB.
+    pub max_body_bytes: usize,
 }
 
 /// What is logged, and where.

@@ -84,10 +84,8 @@ impl Page {
         self.set(1, "max_bytes", plan.max_bytes);
         self.set(1, "max_days", plan.max_age.as_secs() / 86_400);
         self.set(1, "requests", plan.requests);
-        self.set(1, "bodies", plan.bodies.is_some());
-        if let Some(bytes) = plan.bodies {
-            self.set(1, "max_body_bytes", bytes);
-        }
+        self.set(1, "bodies", plan.bodies);
+        self.set(1, "max_body_bytes", plan.max_body_bytes);
     }
 
     fn metrics(&mut self, plan: &MetricsPlan) {

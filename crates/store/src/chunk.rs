@@ -95,7 +95,7 @@ mod tests {
     fn texts(body: &str) -> Vec<&str> {
         chunks(body.as_bytes())
             .into_iter()
-            .map(|it| &body[it])
+            .map(|it| body.get(it).unwrap())
             .collect()
     }
 

@@ -3,6 +3,7 @@
 //! In: a record. Out: inserts. It must never take unknown for zero in a request's own row; sums
 //! count what is unknown apart.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use relay_core::project::ProjectName;
 use relay_core::record::{Outcome, RequestRecord};
 use relay_core::request::{ModelName, SessionId};
 use relay_core::snapshot::TargetId;
-use rusqlite::types::Value;
-use rusqlite::{Transaction, params_from_iter};
+use rusqlite::types::Null;
+use rusqlite::{Statement, ToSql, Transaction};
 
 use crate::requests::KeptAttempt;
 
@@ -32,21 +33,22 @@ const ADD: &str = "ON CONFLICT DO UPDATE SET requests=requests+excluded.requests
   cost=cost+excluded.cost, saved=saved+excluded.saved, moves=moves+excluded.moves,
   moved=moved+excluded.moved";
 
-/// What the records of a batch add, by group: each group is written once.
+/// What the records of a batch add, by group: each group is written once. Names are those of the
+/// records themselves.
 #[derive(Debug, Default)]
-pub(crate) struct Sums {
+pub(crate) struct Sums<'a> {
     /// By hour, model, provider, key and client.
-    rollups: HashMap<(u64, [String; 4]), Added>,
+    rollups: HashMap<(u64, [&'a str; 4]), Added>,
     /// By hour, session, agent and project; with the agent's parent.
-    sessions: HashMap<(u64, [String; 3]), (Added, String)>,
+    sessions: HashMap<(u64, [&'a str; 3]), (Added, &'a str)>,
 }
 
-impl Sums {
+impl<'a> Sums<'a> {
     /// Adds a record, and writes its own row where these are kept; returns that one's number.
     pub(crate) fn take(
         &mut self,
         to: &Transaction<'_>,
-        record: &RequestRecord,
+        record: &'a RequestRecord,
         keeps_requests: bool,
     ) -> rusqlite::Result<Option<i64>> {
         let model = record.response_model.as_deref();
@@ -75,10 +77,10 @@ impl Sums {
     /// Writes the sums.
     pub(crate) fn write(self, to: &Transaction<'_>) -> rusqlite::Result<()> {
         for ((hour, route), added) in self.rollups {
-            upsert(to, "rollup", (hour, &route), added, None)?;
+            upsert(to, ROLLUP, (hour, &route), added, None)?;
         }
         for ((hour, whose), (added, parent)) in self.sessions {
-            upsert(to, "session", (hour, &whose), added, Some(parent))?;
+            upsert(to, SESSION, (hour, &whose), added, Some(parent))?;
         }
         Ok(())
     }
@@ -90,22 +92,30 @@ fn add(sums: &mut Added, more: Added) {
     }
 }
 
+const ROLLUP: &str = "INSERT INTO rollup VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+const SESSION: &str = "INSERT INTO session VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+
 /// Adds to the sums of a group.
 fn upsert(
     to: &Transaction<'_>,
-    table: &str,
-    (hour, group): (u64, &[String]),
+    insert: &str,
+    (hour, group): (u64, &[&str]),
     added: Added,
-    parent: Option<String>,
+    parent: Option<&str>,
 ) -> rusqlite::Result<()> {
-    let mut row = vec![Value::from(int(hour))];
-    row.extend(group.iter().cloned().map(Value::from));
-    row.extend(added.map(Value::from));
-    row.extend(parent.map(Value::from));
-    let places = vec!["?"; row.len()].join(",");
-    let insert = format!("INSERT INTO {table} VALUES ({places}) {ADD}");
-    to.prepare_cached(&insert)?.execute(params_from_iter(row))?;
-    Ok(())
+    let mut statement = to.prepare_cached(&format!("{insert} {ADD}"))?;
+    let mut row = Row::of(&mut statement);
+    row.bind(int(hour))?;
+    for name in group {
+        row.bind(name)?;
+    }
+    for number in added {
+        row.bind(number)?;
+    }
+    if let Some(parent) = parent {
+        row.bind(parent)?;
+    }
+    row.write()
 }
 
 const REQUEST: &str = "INSERT INTO request VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
@@ -115,40 +125,66 @@ fn request(
     to: &Transaction<'_>,
     record: &RequestRecord,
     ended: u64,
-    (route, [session, agent, project]): (&[String; 4], &[String; 3]),
+    (route, [session, agent, project]): (&[&str; 4], &[&str; 3]),
 ) -> rusqlite::Result<()> {
     let usage = &record.usage;
-    let mut row = vec![
-        Value::Null,
-        int(ended).into(),
-        name(Some(&record.request_id)).into(),
-    ];
-    let names = route.iter().chain([session, agent]);
-    row.extend(names.cloned().map(Value::from));
-    row.extend([
-        record.status.map(i64::from).into(),
-        Value::from(record.outcome.name().to_owned()),
-        record.error_type.as_deref().map(str::to_owned).into(),
-        record.affinity.map(str::to_owned).into(),
-        micros(record.duration).into(),
-        record.time_to_first_event.map(micros).into(),
-        usage.input_tokens.map(int).into(),
-        usage.cache_read_input_tokens.map(int).into(),
-        usage.cache_creation_input_tokens.map(int).into(),
-        usage.output_tokens.map(int).into(),
-        record.cost.map(nano).into(),
-        Value::from(attempts(record)),
-        record.last.as_ref().map(|last| micros(last.began)).into(),
-        Value::from(project.clone()),
-    ]);
-    to.prepare_cached(REQUEST)?.execute(params_from_iter(row))?;
-    Ok(())
+    let mut statement = to.prepare_cached(REQUEST)?;
+    let mut row = Row::of(&mut statement);
+    row.bind(Null)?;
+    row.bind(int(ended))?;
+    row.bind(name(Some(&record.request_id)))?;
+    for name in route.iter().chain([session, agent]) {
+        row.bind(name)?;
+    }
+    row.bind(record.status)?;
+    row.bind(record.outcome.name())?;
+    row.bind(record.error_type.as_deref())?;
+    row.bind(record.affinity)?;
+    row.bind(micros(record.duration))?;
+    row.bind(record.time_to_first_event.map(micros))?;
+    for tokens in [
+        usage.input_tokens,
+        usage.cache_read_input_tokens,
+        usage.cache_creation_input_tokens,
+        usage.output_tokens,
+    ] {
+        row.bind(tokens.map(int))?;
+    }
+    row.bind(record.cost.map(nano))?;
+    row.bind(&*attempts(record))?;
+    row.bind(record.last.as_ref().map(|last| micros(last.began)))?;
+    row.bind(project)?;
+    row.write()
+}
+
+/// One row on its way into a statement, column by column.
+struct Row<'a, 'c> {
+    statement: &'a mut Statement<'c>,
+    column: usize,
+}
+
+impl<'a, 'c> Row<'a, 'c> {
+    fn of(statement: &'a mut Statement<'c>) -> Self {
+        Self {
+            statement,
+            column: 0,
+        }
+    }
+
+    fn bind(&mut self, value: impl ToSql) -> rusqlite::Result<()> {
+        self.column = self.column.saturating_add(1);
+        self.statement.raw_bind_parameter(self.column, value)
+    }
+
+    fn write(self) -> rusqlite::Result<()> {
+        self.statement.raw_execute().map(drop)
+    }
 }
 
 /// Returns the attempts that failed as JSON.
-fn attempts(record: &RequestRecord) -> String {
+fn attempts(record: &RequestRecord) -> Cow<'static, str> {
     if record.attempts.is_empty() {
-        return "[]".to_owned();
+        return "[]".into();
     }
     let attempts: Vec<KeptAttempt> = record
         .attempts
@@ -163,7 +199,7 @@ fn attempts(record: &RequestRecord) -> String {
         })
         .collect();
     // Names and numbers: this cannot fail.
-    serde_json::to_string(&attempts).unwrap_or_default()
+    serde_json::to_string(&attempts).unwrap_or_default().into()
 }
 
 fn added(record: &RequestRecord) -> Added {
@@ -192,12 +228,15 @@ fn added(record: &RequestRecord) -> Added {
     ]
 }
 
-fn name(text: Option<&str>) -> String {
+/// Returns the start of a name that is kept.
+fn name(text: Option<&str>) -> &str {
     let text = text.unwrap_or_default();
+    // A letter takes a byte or more: most names need no counting.
+    if text.len() <= NAME {
+        return text;
+    }
     let end = text.char_indices().nth(NAME).map(|(at, _)| at);
-    end.and_then(|end| text.get(..end))
-        .unwrap_or(text)
-        .to_owned()
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
 fn int(number: u64) -> i64 {

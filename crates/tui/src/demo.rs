@@ -474,6 +474,7 @@ fn sessions() -> Vec<v1::Session> {
                 ),
             ],
             live: 2,
+            project: "/home/ana/src/shop".into(),
             ..session("4f1c", ("anthropic", "team"), 64)
         },
         v1::Session {
@@ -481,6 +482,7 @@ fn sessions() -> Vec<v1::Session> {
             sums: moved,
             agents: vec![agent(("", "claude-haiku-4-5"), moved, 0, 22)],
             moved: "bedrock-eu -> zai, cost $0.1100".into(),
+            project: "infra".into(),
             ..session("91bd", ("zai", "k1"), 22)
         },
         v1::Session {

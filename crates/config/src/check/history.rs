@@ -9,9 +9,6 @@ use super::Check;
 use crate::plan::HistoryPlan;
 use crate::raw;
 
-/// Bytes of a body that are kept unless the file says otherwise.
-const BODY_BYTES: usize = 8 << 20;
-
 impl Check<'_, '_> {
     /// Makes the plan of a history. Budgets need one.
     pub(super) fn history(&mut self, raw: raw::History, needed: bool) -> HistoryPlan {
@@ -27,7 +24,8 @@ impl Check<'_, '_> {
             max_bytes: raw.max_bytes.unwrap_or(base.max_bytes),
             max_age: raw.max_days.map_or(base.max_age, days),
             requests: raw.requests.unwrap_or(base.requests),
-            bodies: keeps_bodies.then(|| most.unwrap_or(BODY_BYTES)),
+            bodies: keeps_bodies,
+            max_body_bytes: most.unwrap_or(base.max_body_bytes),
         };
         if keeps_bodies && plan.requests == 0 {
             let message = "bodies are kept with their requests, and none are kept";

@@ -76,7 +76,8 @@ impl Default for HistoryPlan {
             max_bytes: 256 << 20,
             max_age: Duration::from_hours(90 * 24),
             requests: 100_000,
-            bodies: None,
+            bodies: false,
+            max_body_bytes: 8 << 20,
         }
     }
 }

@@ -108,6 +108,7 @@ fn lived(branch: &Branch<'_>, now: Duration) -> Vec<Vec<Run>> {
     let cost = format!("{}   saved by the cache {saved}", sessions::cost(&sums));
     let requests = format!("{}   failed {}", sums.requests, sums.failed);
     vec![
+        said("project", &known(&session.project)),
         said("lives at", &home),
         said("cache", &format!("{} read, {warm}", sessions::share(&sums))),
         said("first", &format!("{}   last {}", age(first), age(last))),

@@ -107,7 +107,7 @@ fn row(branch: &Branch<'_>, now: Duration, look: Look) -> Vec<Run> {
     };
     cells(
         [
-            Run::new(&format!("{fold} {}{agents}", session.id), Tone::Strong),
+            Run::new(&format!("{fold} {}{agents}", title(session)), Tone::Strong),
             Run::plain(&model),
             Run::plain(&home),
             Run::plain(&warm),
@@ -116,6 +116,25 @@ fn row(branch: &Branch<'_>, now: Duration, look: Look) -> Vec<Run> {
         session.sums.unwrap_or_default(),
         (session.live, look),
     )
+}
+
+/// Letters of a session's name that tell it from others on one screen.
+const SHORT: usize = 8;
+
+/// Returns a session's name, short where it is a long one, and the end of its project's.
+fn title(session: &v1::Session) -> String {
+    let is_long = session.id.chars().count() > 2 * SHORT;
+    let id = if is_long {
+        session.id.chars().take(SHORT).collect()
+    } else {
+        session.id.clone()
+    };
+    let mut folders = session.project.rsplit(['/', '\\']);
+    match (folders.next().unwrap_or_default(), folders.next()) {
+        ("", _) => id,
+        (name, None | Some("")) => format!("{id}  {name}"),
+        (name, Some(parent)) => format!("{id}  {parent}/{name}"),
+    }
 }
 
 /// Returns what part of the input was read from the cache.
