@@ -76,6 +76,8 @@ fn slack(verdict: &Verdict) -> Option<f64> {
         | Metric::ObservedSmall
         | Metric::ObservedLarge
         | Metric::ObservedEvent
+        | Metric::WatchedCpu
+        | Metric::WatchedEvent
         | Metric::RateRush
         | Metric::CpuRush
         | Metric::CallsEvent

@@ -77,6 +77,8 @@ pub(crate) struct Subject {
     pub(crate) metrics: Option<SocketAddr>,
     /// The processes that do its work; none for `Direct`.
     pub(crate) pids: Vec<u32>,
+    /// Where it keeps its state; empty for `Direct`.
+    pub(crate) folder: PathBuf,
     /// From exec to the first 200 on /livez.
     pub(crate) cold_start: Duration,
     _process: Option<Process>,
@@ -115,6 +117,7 @@ impl Launcher {
                 address: self.mock,
                 metrics: None,
                 pids,
+                folder: PathBuf::new(),
                 cold_start,
                 _process: None,
             });
@@ -151,6 +154,7 @@ impl Launcher {
             address,
             metrics,
             pids,
+            folder,
             cold_start,
             _process: Some(process),
         })
@@ -183,6 +187,7 @@ impl Launcher {
             fs::write(&path, config)?;
             let mut command = Command::new(&self.relay);
             command.args(["serve", "--config"]).arg(path);
+            command.env("XDG_STATE_HOME", folder);
             return Ok((command, None));
         }
         let path = folder.join("nginx.conf");

@@ -12,6 +12,7 @@ pub(crate) mod requests;
 pub(crate) mod rush;
 pub(crate) mod start;
 pub(crate) mod syscalls;
+pub(crate) mod watched;
 
 use anyhow::Result;
 
@@ -34,6 +35,8 @@ pub(crate) enum Scenario {
     Frames,
     /// CPU a request and latency an event with everything that can be seen, beside without.
     Observed,
+    /// CPU a request and latency an event while a dashboard and a thousand programs watch.
+    Watched,
     /// Events a second and CPU an event over 16 streams without a gap.
     Rush,
     /// System calls an event.
@@ -47,12 +50,13 @@ pub(crate) enum Scenario {
 }
 
 /// Every scenario, in the order in which they run.
-pub(crate) const ALL: [Scenario; 10] = [
+pub(crate) const ALL: [Scenario; 11] = [
     Scenario::Requests,
     Scenario::Latency,
     Scenario::Events,
     Scenario::Frames,
     Scenario::Observed,
+    Scenario::Watched,
     Scenario::Rush,
     Scenario::Syscalls,
     Scenario::Memory,
@@ -105,6 +109,7 @@ impl Plan {
             Scenario::Events => events::run(self).await,
             Scenario::Frames => frames::run(self).await,
             Scenario::Observed => observed::run(self).await,
+            Scenario::Watched => watched::run(self).await,
             Scenario::Rush => rush::run(self).await,
             Scenario::Syscalls => syscalls::run(self).await,
             Scenario::Memory => memory::run(self).await,

@@ -75,7 +75,7 @@ pub(crate) async fn run(plan: &Plan) -> Result<Sheet> {
 }
 
 /// Measures one after the other, neither always first; returns what is on before what is off.
-async fn both(
+pub(super) async fn both(
     turn: bool,
     off: &Subject,
     on: &Subject,
@@ -90,7 +90,7 @@ async fn both(
 }
 
 /// Returns the CPU a request in microseconds.
-async fn requests(subject: &Subject, request: &[u8], each: usize) -> Result<f64> {
+pub(super) async fn requests(subject: &Subject, request: &[u8], each: usize) -> Result<f64> {
     let warm = ClosedLoop::open(subject.address, CONNECTIONS, request).await?;
     let before = Cpu::read(&subject.pids)?;
     let (_warm, _took) = warm.run(each).await?;
@@ -101,7 +101,7 @@ async fn requests(subject: &Subject, request: &[u8], each: usize) -> Result<f64>
 }
 
 /// Returns the 99th percentile of an event's latency in microseconds.
-async fn events(subject: &Subject, request: &[u8], each: usize) -> Result<f64> {
+pub(super) async fn events(subject: &Subject, request: &[u8], each: usize) -> Result<f64> {
     let streams = load::open_streams(subject.address, STREAMS, request).await?;
     let patience = Duration::from_millis(50 * each as u64) + Duration::from_secs(10);
     let (_streams, mut nanos) = load::read_events(streams, each, patience).await?;

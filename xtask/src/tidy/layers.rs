@@ -143,8 +143,8 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "relay-bench",
-        // It replays days of decisions, against the witness's upstream.
-        may_use: &["relay-core", "relay-sim"],
+        // It replays days of decisions against the witness's upstream, and watches as a dashboard does.
+        may_use: &["relay-api", "relay-core", "relay-sim"],
         tests_may_use: &[],
         forbids: &[],
     },
