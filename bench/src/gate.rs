@@ -78,6 +78,7 @@ fn slack(verdict: &Verdict) -> Option<f64> {
         | Metric::ObservedEvent
         | Metric::WatchedCpu
         | Metric::WatchedEvent
+        | Metric::Order
         | Metric::RateRush
         | Metric::CpuRush
         | Metric::CallsEvent

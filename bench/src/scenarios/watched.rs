@@ -3,7 +3,7 @@
 //!
 //! A plan comes in; what a relay takes while it is watched as a multiple of what it takes while nobody
 //! looks goes out: CPU a request beside one dashboard, and the latency of an event beside a thousand
-//! subscribers. Those who watch share the machine with the relay: what they take themselves is in the
+//! subscribers; and how long it takes until an order is in force. Those who watch share the machine with the relay: what they take themselves is in the
 //! latencies too.
 use std::{
     sync::{
@@ -22,7 +22,7 @@ use super::{
     observed::{both, events, requests},
 };
 use crate::{
-    body,
+    body, clock,
     rounds::{self, Bounds, Round},
     sheet::{Metric, Sheet},
     subject::{Kind, Subject},
@@ -30,6 +30,9 @@ use crate::{
 
 /// Connections of those who want the state, and how many want it over each.
 const CROWD: (usize, usize) = (20, 50);
+
+/// Times that the strategy is changed and changed back in a round.
+const ORDERS: usize = 10;
 
 /// Measures both.
 pub(crate) async fn run(plan: &Plan) -> Result<Sheet> {
@@ -71,12 +74,31 @@ pub(crate) async fn run(plan: &Plan) -> Result<Sheet> {
         round
             .cells
             .push((Metric::WatchedEvent, Kind::Relay, mine / other));
+        let order = (Metric::Order, Kind::Relay, orders(&one).await?);
+        round.cells.push(order);
         Ok(round)
     })
     .await?;
     dashboard.saw("the dashboard", 1)?;
     crowd.saw("a subscriber", CROWD.0 * CROWD.1)?;
     Ok(medians)
+}
+
+/// Returns the longest time in milliseconds from an order, as a dashboard gives it at a key, to the
+/// answer that it is in force: the strategy is changed and changed back.
+async fn orders(relay: &Subject) -> Result<f64> {
+    let mut api = dial(relay).await?;
+    let mut longest = Duration::ZERO;
+    for strategy in ["round_robin", "failover"].repeat(ORDERS) {
+        let asked = v1::SetRoutingStrategyRequest {
+            strategy: strategy.to_owned(),
+            options: None,
+        };
+        let begun = clock::now();
+        api.set_routing_strategy(asked).await?;
+        longest = longest.max(begun.elapsed());
+    }
+    Ok(longest.as_secs_f64() * 1000.0)
 }
 
 /// Those who watch, and what they have been told.

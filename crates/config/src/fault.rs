@@ -126,6 +126,9 @@ impl Fault {
         if self.line > 0 {
             place = format!("{place}:{}:{}", self.line, self.column);
         }
+        if !self.path.is_empty() {
+            place = format!("{place} at {}", self.path);
+        }
         line(format!("{gutter}{blue}-->{reset} {place}"));
         if !self.snippet.is_empty() {
             line(format!("{gutter} {blue}|{reset}"));

@@ -742,7 +742,7 @@ fn renders_in_ascii_with_carets_under_the_place() {
     let text = "# top\nrouting:\nlogging:\n  level: wrn\n";
     let want = "\
 error[config::unknown_value]: unknown level `wrn`
-  --> config.yaml:4:10
+  --> config.yaml:4:10 at logging.level
    |
  4 |   level: wrn
    |          ^^^ did you mean `warn`?
