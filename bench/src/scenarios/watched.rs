@@ -113,7 +113,10 @@ impl Watchers {
     async fn dashboard(self, relay: &Subject) -> Result<()> {
         let mut api = dial(relay).await?;
         self.clone().stats(relay, 1).await?;
-        let asked = v1::StreamRequestsRequest::default();
+        let asked = v1::StreamRequestsRequest {
+            max_per_second: 3_000,
+            ..v1::StreamRequestsRequest::default()
+        };
         let mut requests = api.stream_requests(asked).await?.into_inner();
         let asked = v1::StreamEventsRequest::default();
         let mut events = api.stream_events(asked).await?.into_inner();

@@ -79,8 +79,9 @@ impl RelayManager for Service {
             session: asked.session,
             outcome: asked.outcome,
         };
+        let pace = (every, streams::Pace::of(asked.max_per_second));
         Ok(Response::new(streams::requests(
-            &self.0, filter, every, backlog,
+            &self.0, filter, pace, backlog,
         )))
     }
 

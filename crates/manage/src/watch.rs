@@ -32,7 +32,7 @@ pub(crate) struct News {
     pub(crate) change: v1::RequestChange,
     /// Tells the request from all others.
     pub(crate) number: u64,
-    pub(crate) request: v1::Request,
+    pub(crate) request: Arc<v1::Request>,
 }
 
 /// Where subscribers come in.
@@ -80,11 +80,11 @@ impl Watch {
         news
     }
 
-    fn tell(&self, change: v1::RequestChange, number: u64, request: &v1::Request) {
+    fn tell(&self, change: v1::RequestChange, number: u64, request: &Arc<v1::Request>) {
         let news = News {
             change,
             number,
-            request: request.clone(),
+            request: Arc::clone(request),
         };
         // Nobody may be left to hear of it.
         drop(self.news.send(Arc::new(news)));
@@ -141,14 +141,14 @@ impl Seen {
         use v1::RequestChange::{Ended, Progressed};
         for glance in open {
             let record = &glance.record;
-            let request = underway(glance);
+            let request = Arc::new(underway(glance));
             let before = self.steps(watch, record, &request);
             if record.response_bytes > before.bytes {
                 watch.tell(Progressed, record.number, &request);
             }
         }
         for record in over {
-            let request = ended(record);
+            let request = Arc::new(ended(record));
             self.steps(watch, record, &request);
             watch.tell(Ended, record.number, &request);
             self.open.remove(&record.number);
@@ -156,7 +156,7 @@ impl Seen {
     }
 
     /// Tells what is new of a request before its bytes; returns what was known.
-    fn steps(&mut self, watch: &Watch, record: &RequestRecord, request: &v1::Request) -> Told {
+    fn steps(&mut self, watch: &Watch, record: &RequestRecord, request: &Arc<v1::Request>) -> Told {
         let now = Told {
             hops: record.attempts.len(),
             bytes: record.response_bytes,

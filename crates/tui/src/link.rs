@@ -24,6 +24,8 @@ const LOST: Duration = Duration::from_secs(10);
 const WAITS: [u64; 5] = [1, 2, 4, 8, 10];
 /// Requests and events to begin with.
 const BACKLOG: u32 = 200;
+/// What happens to requests that is told of in a second at most: the lists keep a thousand.
+const MOST: u32 = 3_000;
 /// Between two questions for what no stream tells.
 const ASK: Duration = Duration::from_secs(2);
 
@@ -133,6 +135,7 @@ impl Streams {
     async fn open(api: &mut Connection, window_s: u32) -> Result<Self, Status> {
         let requests = v1::StreamRequestsRequest {
             backlog: BACKLOG,
+            max_per_second: MOST,
             ..v1::StreamRequestsRequest::default()
         };
         let events = v1::StreamEventsRequest {

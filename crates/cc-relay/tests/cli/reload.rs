@@ -268,6 +268,17 @@ async fn a_key_in_a_file_is_rotated_without_a_failure() {
     assert_eq!(keys.last().map(String::as_str), Some("sk-ant-new"));
 }
 
+/// Waits until the relay counts so many reloads.
+fn reloaded(served: &Served, counts: &[&str]) {
+    let is_there = |count: &&str| {
+        let reloads = format!(r#""reloads":{count},"#);
+        served.get("/health").contains(&reloads)
+    };
+    while !counts.iter().any(is_there) {
+        std::thread::yield_now();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_hang_up_reads_the_file_again_and_the_log_level_follows() {
     let (sim, home) = (sim().await, Home::new());
@@ -278,16 +289,13 @@ async fn a_hang_up_reads_the_file_again_and_the_log_level_follows() {
     let line = served.wait("config.reload");
     assert!(line.contains(r#""changes":"nothing""#), "{line}");
     home.write("relay.yaml", &config(&sim, "sk-ant-1", &logging("error")));
+    // It is told to whoever reads the log as it was, and is in force once it counts.
     served.wait("logging.level info -> error");
+    reloaded(&served, &["2"]);
     served.turn();
     home.write("relay.yaml", &config(&sim, "sk-ant-1", &logging("info")));
     served.hang_up();
-    while !["3", "4"].iter().any(|count| {
-        let reloads = format!(r#""reloads":{count},"#);
-        served.get("/health").contains(&reloads)
-    }) {
-        std::thread::yield_now();
-    }
+    reloaded(&served, &["3", "4"]);
     // The turn before is not there.
     served.turn();
     let line = served.wait(r#""event.name":"request""#);

@@ -113,6 +113,33 @@ struct Subscriber {
     news: broadcast::Receiver<Arc<News>>,
     missed: u64,
     told: HashMap<u64, Instant>,
+    pace: Pace,
+}
+
+/// Messages a second that a subscriber wants at most.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    most: u32,
+    /// When the present second began, and how many there were in it.
+    now: Option<(Instant, u32)>,
+}
+
+impl Pace {
+    /// Begins; 0 for as many as there are.
+    pub(crate) fn of(most: u32) -> Self {
+        Self { most, now: None }
+    }
+
+    /// Counts a message; tells whether there is room for it.
+    fn admits(&mut self, at: Instant) -> bool {
+        let present = self
+            .now
+            .filter(|(began, _)| at.saturating_duration_since(*began) < HEARTBEAT);
+        let (began, count) = present.unwrap_or((at, 0));
+        let fits = self.most == 0 || count < self.most;
+        self.now = Some((began, count.saturating_add(u32::from(fits))));
+        fits
+    }
 }
 
 impl Subscriber {
@@ -129,7 +156,12 @@ impl Subscriber {
                 () = &mut silence => return None,
             };
             match news {
-                Ok(news) if self.wants(&news) => return Some((news.change, news.request.clone())),
+                Ok(news) if self.wants(&news) => {
+                    if self.pace.admits(clock::now()) {
+                        return Some((news.change, (*news.request).clone()));
+                    }
+                    self.missed = self.missed.saturating_add(1);
+                }
                 Ok(_) => {}
                 Err(RecvError::Lagged(missed)) => self.missed = self.missed.saturating_add(missed),
                 // The relay is stopping: the connection will say so.
@@ -166,7 +198,7 @@ impl Subscriber {
 pub(crate) fn requests(
     manager: &Arc<Manager>,
     filter: Filter,
-    every: Duration,
+    (every, pace): (Duration, Pace),
     backlog: usize,
 ) -> Messages<v1::StreamRequestsResponse> {
     // Before the look at what is there, so that nothing falls between.
@@ -202,6 +234,7 @@ pub(crate) fn requests(
         news,
         missed: 0,
         told: HashMap::new(),
+        pace,
     };
     Box::pin(unfold(subscriber, |mut subscriber| async move {
         let (change, request) = subscriber.next().await.unzip();
@@ -280,5 +313,21 @@ impl Watcher {
         let event = self.waiting.pop_front();
         self.has_caught_up |= event.is_none();
         event
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pace_lets_so_many_through_in_a_second() {
+        let start = clock::now();
+        let mut pace = Pace::of(2);
+        let mut at = |milliseconds| pace.admits(start + Duration::from_millis(milliseconds));
+        let admitted = [0, 1, 2, 999, 1_000, 1_001, 1_002].map(&mut at);
+        assert_eq!(admitted, [true, true, false, false, true, true, false]);
+        let mut all = Pace::of(0);
+        assert!((0..10_000).all(|_| all.admits(start)));
     }
 }
