@@ -36,7 +36,7 @@ fn following(state: &State, waiting: usize) -> String {
 }
 
 /// Says why there is no row.
-fn nothing(state: &State, pen: &mut Pen<'_>, inside: Rect, none: &str) {
+pub(super) fn nothing(state: &State, pen: &mut Pen<'_>, inside: Rect, none: &str) {
     let why = if let Some(fault) = state.filter_fault() {
         fault
     } else if state.filter().is_empty() {
@@ -44,11 +44,16 @@ fn nothing(state: &State, pen: &mut Pen<'_>, inside: Rect, none: &str) {
     } else {
         "nothing passes the filter: / changes it, esc ends it".to_owned()
     };
+    in_place_of_rows(pen, inside, &why);
+}
+
+/// Writes where the first row would stand.
+pub(super) fn in_place_of_rows(pen: &mut Pen<'_>, inside: Rect, why: &str) {
     pen.line(
         inside.x.saturating_add(2),
         inside.y.saturating_add(1),
         inside.width.saturating_sub(2),
-        &[Run::new(&why, Tone::Off)],
+        &[Run::new(why, Tone::Off)],
     );
 }
 

@@ -133,14 +133,7 @@ fn providers(state: &State, pen: &mut Pen<'_>, area: Rect) {
         } else {
             "waiting for the relay's first word"
         };
-        let at = inside.y.saturating_add(1);
-        let room = inside.width.saturating_sub(2);
-        pen.line(
-            inside.x.saturating_add(2),
-            at,
-            room,
-            &[Run::new(why, Tone::Off)],
-        );
+        lists::in_place_of_rows(pen, inside, why);
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ratatui::layout::Rect;
 use relay_api::v1;
 
-use super::lists::{price, titled};
+use super::lists::{nothing, price, titled};
 use super::pen::{Pen, Run};
 use super::table::{Table, left, right};
 use super::{ago, known, since};
@@ -50,19 +50,7 @@ pub(super) fn draw(state: &State, pen: &mut Pen<'_>, area: Rect) {
     };
     pen.table(inside, &table);
     if rows.is_empty() {
-        let why = if state.filter().is_empty() {
-            "no session seen yet"
-        } else {
-            "nothing passes the filter: / changes it, esc ends it"
-        };
-        let at = inside.y.saturating_add(1);
-        let room = inside.width.saturating_sub(2);
-        pen.line(
-            inside.x.saturating_add(2),
-            at,
-            room,
-            &[Run::new(why, Tone::Off)],
-        );
+        nothing(state, pen, inside, "no session seen yet");
     }
 }
 
