@@ -152,41 +152,9 @@ fn ended(lines: &[String]) -> String {
 
 /// Writes a time as a file's name can have it, UTC: `20261122T140212Z`.
 fn stamp(unix: Duration) -> String {
-    let seconds = unix.as_secs();
-    let (year, month, day) = date(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
-}
-
-/// Returns year, month and day of a number of days since 1970-01-01.
-fn date(days: u64) -> (u64, u64, u64) {
-    let is_leap = |year: u64| {
-        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-    };
-    // 400 years have as many days each time.
-    let (mut year, mut left) = (
-        1_970_u64.saturating_add(days / 146_097 * 400),
-        days % 146_097,
-    );
-    loop {
-        let length = if is_leap(year) { 366 } else { 365 };
-        if left < length {
-            break;
-        }
-        left = left.saturating_sub(length);
-        year = year.saturating_add(1);
-    }
-    let february = if is_leap(year) { 29 } else { 28 };
-    let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let mut month = 1_u64;
-    for length in months {
-        if left < length {
-            break;
-        }
-        left = left.saturating_sub(length);
-        month = month.saturating_add(1);
-    }
-    (year, month, left.saturating_add(1))
+    let seconds = i64::try_from(unix.as_secs()).unwrap_or_default();
+    let at = jiff::Timestamp::from_second(seconds).unwrap_or_default();
+    at.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
 fn tokens(it: Option<v1::Tokens>) -> Value {
