@@ -1,26 +1,16 @@
 //! `history.bodies`: what a client sent and got is there again, byte for byte, where it is wanted.
 
 use relay_sim::{Encoding, Script, Sim};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use crate::support::Home;
-use crate::usage::{Served, start};
+use crate::usage::{Served, post, start};
 
 /// Odd on purpose: what is read and written anew would not come out so.
 const ASKED: &str = "{ \"model\" : \"claude-opus-5-5\",\"max_tokens\":9,\n\"messages\":[{\"role\":\"user\",\"content\":\"\\u0068i \u{e9} 1.0e2\"}],\"stream\":false ,\"x\":[ ]}";
 const ANSWERED: &str = "{\"type\":\"message\", \"content\":[{\"type\":\"text\",\"text\":\"use sk-ant-api03-hidden_one\"}]}";
 
 async fn ask(address: &str, body: &str) -> Vec<u8> {
-    let head = format!(
-        "POST /v1/messages HTTP/1.1\r\nhost: r\r\nx-api-key: sk-ant-fake\r\nanthropic-version: 2023-06-01\r\naccept-encoding: gzip\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        body.len()
-    );
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(head.as_bytes()).await.unwrap();
-    stream.write_all(body.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
+    let answer = post(address, "accept-encoding: gzip\r\n", body).await;
     assert!(answer.starts_with(b"HTTP/1.1 200"), "{answer:?}");
     answer
 }

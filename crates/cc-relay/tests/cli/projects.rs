@@ -1,11 +1,9 @@
 //! What requests cost by project, as far as clients tell it.
 
 use relay_sim::{Script, Sim};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 use crate::support::Home;
-use crate::usage::serve_with;
+use crate::usage::{post, serve_with};
 
 /// Sends a turn that says this, with further header lines.
 async fn say(address: &str, text: &str, lines: &str) {
@@ -13,16 +11,8 @@ async fn say(address: &str, text: &str, lines: &str) {
         "model": "claude-opus-5-5", "max_tokens": 9, "stream": true,
         "messages": [{"role": "user", "content": [{"type": "text", "text": text}]}],
     });
-    let body = body.to_string();
-    let request = format!(
-        "POST /v1/messages HTTP/1.1\r\nhost: r\r\nx-api-key: sk-ant-fake\r\nanthropic-version: 2023-06-01\r\n{lines}content-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    );
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let answer = post(address, lines, &body.to_string()).await;
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -78,14 +78,19 @@ pub(crate) async fn answer(address: &str, model: &str, lines: &str) -> String {
     let body = format!(
         r#"{{"model":"{model}","max_tokens":9,"messages":[{{"role":"user","content":"hi"}}],"stream":true}}"#
     );
+    String::from_utf8(post(address, lines, &body).await).unwrap()
+}
+
+/// Posts a body to `/v1/messages`, with further header lines; returns what comes back, head and body.
+pub(crate) async fn post(address: &str, lines: &str, body: &str) -> Vec<u8> {
     let request = format!(
         "POST /v1/messages HTTP/1.1\r\nhost: r\r\nx-api-key: sk-ant-fake\r\nanthropic-version: 2023-06-01\r\n{lines}content-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()
     );
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
     answer
 }
 
